@@ -1,0 +1,209 @@
+//! What can be typed.
+
+use std::ffi::OsString;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use imgcopy::image::{Compression, Reference};
+
+/// Copies container images: plans first, then streams only what is missing, every byte verified
+#[derive(Debug, Parser)]
+#[command(
+    name = "imgcopy",
+    version,
+    arg_required_else_help = true,
+    override_usage = "imgcopy SOURCE DESTINATION [OPTIONS]\n       imgcopy VERB ...",
+    after_help = REFERENCES
+)]
+pub(crate) struct Cli {
+    /// Log every step to stderr
+    #[arg(long, global = true)]
+    pub(crate) debug: bool,
+
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+const REFERENCES: &str = "\
+References:
+  docker-archive:FILE[:NAME|:@N]   what `docker save` writes, compressed or not
+  oci:DIR[:NAME|:@N|@DIGEST]       an OCI image layout; written to, too
+
+Exit codes:
+  0 done   1 failed   2 no such image   64 wrong usage   130, 143 interrupted";
+
+impl Cli {
+    /// Parses a command line. One that begins with a reference or an option is a copy.
+    pub(crate) fn parse_from(args: impl Iterator<Item = OsString>) -> Result<Self, clap::Error> {
+        let mut args: Vec<OsString> = args.collect();
+        let own = ["-h", "--help", "-V", "--version", "--debug"];
+        let first = args.get(1).map(|first| first.to_string_lossy().into_owned());
+        let is_copy = first.is_some_and(|first| {
+            first.contains(':') || (first.starts_with('-') && !own.contains(&first.as_str()))
+        });
+        if is_copy {
+            args.insert(1, "copy".into());
+        }
+        Self::try_parse_from(args)
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Copy an image; the verb may be left out
+    #[command(after_help = COPY_EXAMPLES)]
+    Copy(CopyArgs),
+    /// Show what a copy would do, and why; nothing is moved
+    Plan(PlanArgs),
+    /// Show what an image is
+    Inspect(InspectArgs),
+    /// List the names of the images of a place
+    #[command(alias = "list-tags")]
+    Tags(TagsArgs),
+    /// Print the digest that a name stands for
+    Digest(DigestArgs),
+    /// Read all of an image and check every digest, size and DiffId
+    Verify(VerifyArgs),
+}
+
+const COPY_EXAMPLES: &str = "\
+Examples:
+  imgcopy docker-archive:x.tar oci:busybox:latest
+  imgcopy copy docker-archive:all.tar:app:1.2 oci:mirror:app-1.2 --compression zstd
+  imgcopy copy oci:mirror:app-1.2 oci:/backup:app-1.2";
+
+#[derive(Debug, Args)]
+pub(crate) struct CopyArgs {
+    #[command(flatten)]
+    pub(crate) job: JobArgs,
+
+    /// Write the digest of the copied image into a file, too
+    #[arg(long, value_name = "FILE")]
+    pub(crate) digestfile: Option<PathBuf>,
+
+    /// How progress is shown on stderr
+    #[arg(long, value_enum, default_value_t = Progress::Auto, value_name = "HOW")]
+    pub(crate) progress: Progress,
+
+    /// Show no progress and no summary
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PlanArgs {
+    #[command(flatten)]
+    pub(crate) job: JobArgs,
+
+    /// How the plan is shown
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct JobArgs {
+    /// The image to copy
+    pub(crate) source: Reference,
+
+    /// Where it goes
+    pub(crate) destination: Reference,
+
+    /// How plain layers are compressed [default: gzip from archives, else as they are]
+    #[arg(long, visible_alias = "dest-compress-format", value_name = "HOW")]
+    pub(crate) compression: Option<Method>,
+
+    /// How hard: gzip 1 to 12 [default: 1], zstd 1 to 19 [default: 2]
+    #[arg(long, visible_alias = "dest-compress-level", value_name = "LEVEL")]
+    pub(crate) compression_level: Option<i32>,
+
+    /// Read blobs that are at the destination already again, even if imgcopy wrote them
+    #[arg(long)]
+    pub(crate) deep: bool,
+
+    /// Threads that compress [default: one for each core]
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<NonZeroUsize>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InspectArgs {
+    /// The image
+    pub(crate) reference: Reference,
+
+    /// How it is shown
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub(crate) format: Format,
+
+    /// Print the exact bytes of the manifest
+    #[arg(long, conflicts_with = "format")]
+    pub(crate) raw: bool,
+
+    /// Print the exact bytes of the config
+    #[arg(long, conflicts_with_all = ["format", "raw"])]
+    pub(crate) config: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TagsArgs {
+    /// The place
+    pub(crate) reference: Reference,
+
+    /// How they are shown
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DigestArgs {
+    /// The image
+    pub(crate) reference: Reference,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// The image
+    pub(crate) reference: Reference,
+
+    /// How the result is shown
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Method {
+    Gzip,
+    Zstd,
+    None,
+}
+
+impl From<Method> for Compression {
+    fn from(method: Method) -> Self {
+        match method {
+            Method::Gzip => Compression::Gzip,
+            Method::Zstd => Compression::Zstd,
+            Method::None => Compression::None,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    Table,
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Progress {
+    /// Bars on a terminal, else lines
+    Auto,
+    /// A bar for each blob in flight
+    Bar,
+    /// A line for each blob
+    Plain,
+    /// A JSON object for each event
+    Json,
+    /// Nothing but the summary
+    None,
+}

@@ -1,0 +1,199 @@
+//! What each verb does.
+
+use std::num::NonZeroUsize;
+use std::process::ExitCode;
+
+use imgcopy::copy;
+use imgcopy::error::{Attempt as _, Error, ErrorKind};
+use imgcopy::image::{Compression, Config, Name, Platform, Reference, Tag};
+use imgcopy::inspect;
+use imgcopy::store::compress::Coding;
+use imgcopy::store::{Destination, Source, open_destination, open_source};
+
+use crate::args::{CopyArgs, DigestArgs, Format, InspectArgs, JobArgs, PlanArgs, TagsArgs, VerifyArgs};
+use crate::{progress, render};
+
+/// Why a verb did not do what was asked.
+pub(crate) enum Failure {
+    /// It was asked wrongly; nothing was done.
+    Usage(Error),
+    /// It failed.
+    Failed(Error),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Failure::Failed(error)
+    }
+}
+
+type Ended = Result<ExitCode, Failure>;
+
+pub(crate) async fn copy(args: CopyArgs) -> Ended {
+    let what = format!("cannot copy {} to {}", args.job.source, args.job.destination);
+    let opened = Opened::from(&args.job)?;
+    let observer = progress::observer(args.progress, args.quiet);
+    let copied = copy::copy(&opened.job(), &observer).await;
+    drop(observer);
+    let outcome = copied.attempting(|| what)?;
+    if let Some(file) = args.digestfile {
+        std::fs::write(&file, outcome.digest.to_string())
+            .attempting(|| format!("cannot write {}", file.display()))?;
+    }
+    if !args.quiet {
+        render::summary(&outcome);
+    }
+    Ok(render::line(&outcome.digest))
+}
+
+pub(crate) async fn plan(args: PlanArgs) -> Ended {
+    let what = format!("cannot plan a copy of {} to {}", args.job.source, args.job.destination);
+    let opened = Opened::from(&args.job)?;
+    let survey = copy::survey(&opened.job()).await;
+    let plan = survey.and_then(|survey| copy::plan(&survey)).attempting(|| what)?;
+    Ok(match args.format {
+        Format::Table => render::text(&render::plan_table(&plan)),
+        Format::Json => render::json(&serde_json::json!({
+            "isEmpty": plan.is_empty(),
+            "totals": plan.totals(),
+            "plan": plan,
+        })),
+    })
+}
+
+pub(crate) async fn inspect(args: InspectArgs) -> Ended {
+    let reference = &args.reference;
+    let what = || format!("cannot inspect {reference}");
+    let source = open_source(reference)?;
+    if args.raw {
+        let manifest = manifest(&*source, reference.name()).await.attempting(what)?;
+        return Ok(render::bytes(manifest.bytes()));
+    }
+    if args.config {
+        return Ok(render::bytes(&config(&*source, reference.name()).await.attempting(what)?));
+    }
+    let here = Platform::of_this_machine();
+    let described = inspect::describe(&*source, reference.name(), &here).await.attempting(what)?;
+    Ok(match args.format {
+        Format::Table => render::text(&render::description(&described)),
+        Format::Json => render::json(&described),
+    })
+}
+
+pub(crate) async fn tags(args: TagsArgs) -> Ended {
+    let reference = &args.reference;
+    let names = open_source(reference)?.names().await;
+    let names = names.attempting(|| format!("cannot list {reference}"))?;
+    let names: Vec<String> = names.iter().map(Name::to_string).collect();
+    Ok(match args.format {
+        Format::Table => render::text(&names.iter().map(|name| format!("{name}\n")).collect::<String>()),
+        Format::Json => render::json(&serde_json::json!({ "tags": names })),
+    })
+}
+
+pub(crate) async fn digest(args: DigestArgs) -> Ended {
+    let reference = &args.reference;
+    let source = open_source(reference)?;
+    let what = || format!("cannot tell the digest of {reference}");
+    let manifest = manifest(&*source, reference.name()).await.attempting(what)?;
+    Ok(render::line(&manifest.descriptor().digest))
+}
+
+pub(crate) async fn verify(args: VerifyArgs) -> Ended {
+    let reference = &args.reference;
+    let source = open_source(reference)?;
+    let verdict = inspect::verify(&*source, reference.name(), cores().get()).await;
+    let verdict = verdict.attempting(|| format!("cannot verify {reference}"))?;
+    let printed = match args.format {
+        Format::Table => render::text(&render::verdict(reference, &verdict)),
+        Format::Json => render::json(&verdict),
+    };
+    Ok(match verdict.findings.is_empty() {
+        true => printed,
+        false => ExitCode::FAILURE,
+    })
+}
+
+/// Both places of a copy, open.
+struct Opened {
+    source: Box<dyn Source>,
+    name: Name,
+    destination: Box<dyn Destination>,
+    tags: Vec<Tag>,
+    compression: Option<Coding>,
+    threads: NonZeroUsize,
+}
+
+impl Opened {
+    fn from(args: &JobArgs) -> Result<Self, Failure> {
+        let compression = coding(args).map_err(Failure::Usage)?;
+        let tags = destination_tags(&args.destination).map_err(Failure::Usage)?;
+        Ok(Self {
+            source: open_source(&args.source)?,
+            name: args.source.name().clone(),
+            destination: open_destination(&args.destination, args.deep)?,
+            tags,
+            compression,
+            threads: args.threads.unwrap_or_else(cores),
+        })
+    }
+
+    fn job(&self) -> copy::Job<'_> {
+        copy::Job {
+            source: &*self.source,
+            name: self.name.clone(),
+            destination: &*self.destination,
+            tags: self.tags.clone(),
+            compression: self.compression,
+            threads: self.threads,
+        }
+    }
+}
+
+fn coding(args: &JobArgs) -> imgcopy::error::Result<Option<Coding>> {
+    match (args.compression, args.compression_level) {
+        (Some(method), level) => Coding::new(method.into(), level).map(Some),
+        (None, Some(level)) => Coding::new(Compression::Gzip, Some(level)).map(Some),
+        (None, None) => Ok(None),
+    }
+}
+
+/// A destination is named by a tag or not at all: what will be written has no digest yet.
+fn destination_tags(reference: &Reference) -> imgcopy::error::Result<Vec<Tag>> {
+    match reference.name() {
+        Name::Sole => Ok(Vec::new()),
+        Name::Tag(tag) => Ok(vec![tag.clone()]),
+        Name::Digest(_) | Name::At(_) => {
+            let what = format!("{reference} cannot be written to: name it by a tag, as in oci:DIR:TAG");
+            Err(Error::new(ErrorKind::Invalid, what))
+        }
+    }
+}
+
+async fn manifest(source: &dyn Source, name: &Name) -> imgcopy::error::Result<imgcopy::image::Manifest> {
+    let found = source.resolve(name).await?;
+    let missing = || Error::new(ErrorKind::NotFound, format!("there is no image {name}"));
+    source.manifest(&found.ok_or_else(missing)?).await
+}
+
+/// The config of an image; of an index, that of this machine's platform.
+async fn config(source: &dyn Source, name: &Name) -> imgcopy::error::Result<bytes::Bytes> {
+    let here = Platform::of_this_machine();
+    let mut manifest = manifest(source, name).await?;
+    if manifest.as_image().is_none() {
+        let fits = |entry: &&imgcopy::image::Descriptor| {
+            let own = entry.platform.as_ref();
+            own.is_some_and(|own| own.os == here.os && own.architecture == here.architecture)
+        };
+        let missing = || Error::new(ErrorKind::NotFound, format!("the index has no image for {here}"));
+        let entry = manifest.children().iter().find(fits).cloned();
+        manifest = source.manifest(&entry.ok_or_else(missing)?).await?;
+    }
+    let missing = || Error::new(ErrorKind::Unsupported, "the index leads to another index");
+    let image = manifest.as_image().ok_or_else(missing)?;
+    source.blob(&image.config).await?.bytes(Config::LIMIT)
+}
+
+fn cores() -> NonZeroUsize {
+    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+}

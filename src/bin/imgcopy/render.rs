@@ -1,0 +1,288 @@
+//! Every word that is printed for a person, and the exit codes.
+
+use std::error::Error as _;
+use std::fmt::{Display, Write as _};
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use serde::Serialize;
+
+use imgcopy::copy::{BlobAction, ManifestAction, Outcome, Plan};
+use imgcopy::error::{Error, ErrorKind};
+use imgcopy::image::Reference;
+use imgcopy::inspect::{Description, Verdict};
+
+const FAILED: u8 = 1;
+const NO_SUCH_IMAGE: u8 = 2;
+const USAGE: u8 = 64;
+
+/// Prints a result. A reader who went away is no failure.
+pub(crate) fn text(text: &str) -> ExitCode {
+    bytes(text.as_bytes())
+}
+
+pub(crate) fn bytes(bytes: &[u8]) -> ExitCode {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            failure(&Error::from(error).attempting("cannot write to standard output"))
+        }
+        _ => ExitCode::SUCCESS,
+    }
+}
+
+pub(crate) fn line(what: &impl Display) -> ExitCode {
+    text(&format!("{what}\n"))
+}
+
+pub(crate) fn json(what: &impl Serialize) -> ExitCode {
+    match serde_json::to_string_pretty(what) {
+        Ok(json) => line(&json),
+        Err(error) => failure(&Error::new(ErrorKind::Io, error.to_string())),
+    }
+}
+
+/// Tells something on the side. A closed stderr is no failure either.
+pub(crate) fn tell(what: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{what}");
+}
+
+/// clap's own messages: help and version are results, everything else is wrong usage.
+pub(crate) fn usage_error(error: &clap::Error) -> ExitCode {
+    // Nothing can be done about a closed stream.
+    let _ = error.print();
+    match error.use_stderr() {
+        true => ExitCode::from(USAGE),
+        false => ExitCode::SUCCESS,
+    }
+}
+
+pub(crate) fn usage_failure(error: &Error) -> ExitCode {
+    tell(&chain(error));
+    ExitCode::from(USAGE)
+}
+
+pub(crate) fn failure(error: &Error) -> ExitCode {
+    tell(&chain(error));
+    ExitCode::from(match error.kind() {
+        ErrorKind::NotFound => NO_SUCH_IMAGE,
+        _ => FAILED,
+    })
+}
+
+pub(crate) fn interrupted(code: u8) -> ExitCode {
+    tell("interrupted: the destination's names are what they were; run again to go on");
+    ExitCode::from(code)
+}
+
+fn chain(error: &Error) -> String {
+    let mut told = format!("error: {error}");
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let _ = write!(told, "\n  caused by: {inner}");
+        cause = inner.source();
+    }
+    if let Some(hint) = hint(error) {
+        let _ = write!(told, "\nhint: {hint}");
+    }
+    told
+}
+
+fn hint(error: &Error) -> Option<&'static str> {
+    match error.kind() {
+        ErrorKind::Ambiguous => Some("add :NAME or :@N to choose one; N counts from 0"),
+        ErrorKind::NotFound => Some("`imgcopy tags REFERENCE` lists the images of a place"),
+        ErrorKind::NoSpace => Some("what was finished stays; make room and run again"),
+        ErrorKind::Corrupt => Some("the source is damaged: `imgcopy verify` tells where; fetch it again"),
+        _ => None,
+    }
+}
+
+/// Bytes as people read them, in powers of ten.
+pub(crate) fn size(bytes: u64) -> String {
+    let units = ["kB", "MB", "GB", "TB", "PB", "EB"];
+    let mut scaled = u128::from(bytes) * 10;
+    if bytes < 1000 {
+        return format!("{bytes} B");
+    }
+    for unit in units {
+        scaled /= 1000;
+        if scaled < 10_000 {
+            return format!("{}.{} {unit}", scaled / 10, scaled % 10);
+        }
+    }
+    format!("{bytes} B")
+}
+
+pub(crate) fn summary(outcome: &Outcome) {
+    let seconds = outcome.elapsed.as_secs_f64();
+    let mut line = match (outcome.moved, outcome.manifests) {
+        (0, 0) => format!("up to date in {seconds:.1} s"),
+        (moved, _) => format!(
+            "copied {} ({} read, {} written) in {seconds:.1} s",
+            count(moved, "blob"),
+            size(outcome.bytes_read),
+            size(outcome.bytes_written),
+        ),
+    };
+    if outcome.kept > 0 {
+        let kept = count(outcome.kept, "blob");
+        let _ = write!(line, "; {kept} ({}) already there", size(outcome.bytes_kept));
+    }
+    if outcome.absent > 0 {
+        let _ = write!(line, "; {} not at the source left out", count(outcome.absent, "piece"));
+    }
+    tell(&line);
+}
+
+pub(crate) fn count(n: usize, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+}
+
+/// A plan, a line a piece: what is done, how large it is, which it is, and why.
+pub(crate) fn plan_table(plan: &Plan) -> String {
+    let tags: Vec<String> = plan.tags.iter().map(ToString::to_string).collect();
+    let mut table = format!("{} -> {}", plan.source, plan.destination);
+    if !tags.is_empty() {
+        let _ = write!(table, ":{}", tags.join(","));
+    }
+    table.push('\n');
+    for step in &plan.blobs {
+        let action = match &step.action {
+            BlobAction::Keep { .. } => "keep".to_string(),
+            BlobAction::Send => "send".to_string(),
+            BlobAction::Recompress { to } => format!("to {}", to.compression()),
+            BlobAction::Leave => "leave".to_string(),
+        };
+        row(&mut table, &action, &step.blob, &step.because);
+    }
+    for step in &plan.manifests {
+        let action = match &step.action {
+            ManifestAction::Keep(_) => "keep",
+            ManifestAction::Send => "send",
+            ManifestAction::Rewrite => "rewrite",
+            ManifestAction::Name => "name",
+        };
+        row(&mut table, action, step.manifest.descriptor(), &step.because);
+    }
+    let left: Vec<_> = plan.absent.iter().filter(|it| it.urls.is_empty()).collect();
+    for absent in left {
+        row(&mut table, "leave", absent, &"not at the source either: a sparse index");
+    }
+    let totals = plan.totals();
+    let _ = match plan.is_empty() {
+        true => writeln!(table, "nothing to do"),
+        false => writeln!(
+            table,
+            "{} to move ({}), {} already there ({})",
+            count(totals.moving, "blob"),
+            size(totals.bytes),
+            totals.kept,
+            size(totals.kept_bytes),
+        ),
+    };
+    table
+}
+
+fn row(table: &mut String, action: &str, of: &imgcopy::image::Descriptor, because: &dyn Display) {
+    let digest = of.digest.short();
+    let what = kind(of);
+    let _ = writeln!(table, "  {action:8} {:>9}  {what:8} {digest}  {because}", size(of.size));
+}
+
+/// What a descriptor is, in a word.
+pub(crate) fn kind(of: &imgcopy::image::Descriptor) -> &'static str {
+    use imgcopy::image::MediaKind;
+    match of.media_type.kind() {
+        MediaKind::Index => "index",
+        MediaKind::Manifest | MediaKind::Schema1 => "manifest",
+        MediaKind::Config => "config",
+        MediaKind::Layer(_) => "layer",
+        MediaKind::Other => "blob",
+    }
+}
+
+pub(crate) fn description(image: &Description) -> String {
+    let mut out = String::new();
+    field(&mut out, "Name", &image.name);
+    field(&mut out, "Digest", &image.digest);
+    field(&mut out, "Media type", &image.media_type);
+    if let Some(id) = &image.image_id {
+        field(&mut out, "Image ID", id);
+    }
+    if let Some(platform) = &image.platform {
+        field(&mut out, "Platform", platform);
+    }
+    if let Some(created) = &image.created {
+        field(&mut out, "Created", &created.escape_debug());
+    }
+    for platform in &image.platforms {
+        let absent = if platform.present { "" } else { "  (not here)" };
+        field(&mut out, "Image", &format!("{:20} {}{absent}", platform.platform, platform.digest));
+    }
+    for variable in &image.env {
+        field(&mut out, "Environment", &variable.escape_debug());
+    }
+    for (key, value) in &image.labels {
+        field(&mut out, "Label", &format!("{}={}", key.escape_debug(), value.escape_debug()));
+    }
+    for (position, layer) in image.layers.iter().enumerate() {
+        let head = format!("{}  {}  {}", layer.digest, size(layer.size), layer.media_type);
+        field(&mut out, &format!("Layer {}", position + 1), &head);
+        if let Some(diff_id) = &layer.diff_id {
+            field(&mut out, "  DiffId", diff_id);
+        }
+        if let Some(chain_id) = &layer.chain_id {
+            field(&mut out, "  ChainId", chain_id);
+        }
+        if let Some(step) = &layer.created_by {
+            field(&mut out, "  made by", &step.escape_debug());
+        }
+    }
+    out
+}
+
+fn field(out: &mut String, name: &str, value: &dyn Display) {
+    let _ = writeln!(out, "{name:12} {value}");
+}
+
+pub(crate) fn verdict(reference: &Reference, verdict: &Verdict) -> String {
+    let mut out = String::new();
+    for finding in &verdict.findings {
+        let _ = writeln!(out, "wrong: {}: {}", finding.digest, finding.problem);
+    }
+    for absent in &verdict.absent {
+        let _ = writeln!(out, "not here: {absent} (a sparse index)");
+    }
+    let read = format!(
+        "{}, {} ({})",
+        count(verdict.manifests, "manifest"),
+        count(verdict.blobs, "blob"),
+        size(verdict.bytes),
+    );
+    let _ = match verdict.findings.len() {
+        0 => writeln!(out, "{reference} is whole: {read} read, every digest, size and DiffId right"),
+        n => writeln!(out, "{reference} is damaged: {} in {read}", count(n, "fault")),
+    };
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_readable() {
+        for (bytes, shown) in [
+            (0, "0 B"),
+            (999, "999 B"),
+            (1000, "1.0 kB"),
+            (1999, "1.9 kB"),
+            (999_999, "999.9 kB"),
+            (31_234_567, "31.2 MB"),
+            (u64::MAX, "18.4 EB"),
+        ] {
+            assert_eq!(size(bytes), shown);
+        }
+    }
+}

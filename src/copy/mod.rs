@@ -1,0 +1,62 @@
+//! The verb: from what both places hold to a plan, and from the plan to the copy.
+
+mod execute;
+mod observe;
+mod plan;
+mod survey;
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use crate::error::Result;
+use crate::image::{Name, Tag};
+use crate::store::compress::Coding;
+use crate::store::{Destination, Source};
+
+pub use execute::{Outcome, execute};
+pub use observe::{Event, Observer, Silent};
+pub use plan::{
+    BlobAction, BlobStep, ManifestAction, ManifestStep, Plan, Reason, Totals, plan,
+};
+pub use survey::{Survey, SurveyedImage, survey};
+
+/// One image to copy: from where, to where, and how.
+pub struct Job<'a> {
+    /// Where it is.
+    pub source: &'a dyn Source,
+    /// Which image there.
+    pub name: Name,
+    /// Where it goes.
+    pub destination: &'a dyn Destination,
+    /// Under which names; with none it is given out by digest or position only.
+    pub tags: Vec<Tag>,
+    /// How plain layers are compressed. Without a choice layers stay as they are where the source
+    /// promises its digests, and become gzip where it promises only the image ID.
+    pub compression: Option<Coding>,
+    /// How many threads compress, and how many blobs travel at once beside them.
+    pub threads: NonZeroUsize,
+}
+
+impl<'a> Job<'a> {
+    /// The only image of `source`, to `destination`, without a name, on every core.
+    pub fn new(source: &'a dyn Source, destination: &'a dyn Destination) -> Self {
+        Self {
+            source,
+            name: Name::Sole,
+            destination,
+            tags: Vec::new(),
+            compression: None,
+            threads: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+        }
+    }
+}
+
+/// Copies an image: survey, plan, execute.
+///
+/// # Errors
+/// As [`survey`], [`plan`] and [`execute`]. On an error the destination's names are what they were.
+pub async fn copy(job: &Job<'_>, observer: &Arc<dyn Observer>) -> Result<Outcome> {
+    let plan = plan(&survey(job).await?)?;
+    observer.event(&Event::Planned(&plan));
+    execute(&plan, job, observer).await
+}

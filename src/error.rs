@@ -1,0 +1,175 @@
+//! The one error type: what was attempted, on which object, at which place, and why it failed.
+//!
+//! `Display` tells only this step; `source()` leads to the cause, so a chain reads
+//! "cannot copy … / caused by: cannot read layer … / caused by: …" and nothing is told twice.
+
+use std::fmt;
+use std::io;
+
+/// A result of this library.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What kind of failure it is, for programs that must act on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The place, or the image in it, does not exist.
+    NotFound,
+    /// A place holds several images and none was chosen.
+    Ambiguous,
+    /// Input that breaks its own format: a reference, a manifest, an archive.
+    Invalid,
+    /// Bytes that are not what their digest or size says.
+    Corrupt,
+    /// Well-formed, but nothing that this version handles.
+    Unsupported,
+    /// The operating system refused: permissions, a read-only place.
+    Denied,
+    /// No room left at the destination.
+    NoSpace,
+    /// Stopped on request before the end.
+    Interrupted,
+    /// Any other failure of a file or of the network.
+    Io,
+}
+
+/// A failure, with the chain of what led to it.
+#[derive(Debug)]
+pub struct Error {
+    kind: ErrorKind,
+    message: String,
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl Error {
+    /// An error that begins a chain. `message` is one clause without a final stop.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+            source: None,
+        }
+    }
+
+    /// What kind of failure it is. A chain has the kind of its cause.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// Puts what was being attempted in front: `"cannot read layer sha256:… of oci:x"`.
+    #[must_use]
+    pub fn attempting(self, what: impl Into<String>) -> Self {
+        Self {
+            kind: self.kind,
+            message: what.into(),
+            source: Some(Box::new(self)),
+        }
+    }
+
+    /// Whether the source itself is bad, so that trying again cannot help.
+    pub fn is_bad_source(&self) -> bool {
+        matches!(
+            self.kind,
+            ErrorKind::Invalid | ErrorKind::Corrupt | ErrorKind::Unsupported
+        )
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source
+            .as_deref()
+            .map(|source| source as &(dyn std::error::Error + 'static))
+    }
+}
+
+impl From<io::Error> for Error {
+    /// An `Error` that travelled through `std::io` comes out as it went in.
+    fn from(error: io::Error) -> Self {
+        error
+            .downcast::<Error>()
+            .unwrap_or_else(Error::from_foreign_io)
+    }
+}
+
+impl Error {
+    fn from_foreign_io(error: io::Error) -> Self {
+        let kind = match error.kind() {
+            io::ErrorKind::NotFound => ErrorKind::NotFound,
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                ErrorKind::Denied
+            }
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::NoSpace,
+            io::ErrorKind::UnexpectedEof
+            | io::ErrorKind::InvalidData
+            | io::ErrorKind::InvalidInput => ErrorKind::Corrupt,
+            _ => ErrorKind::Io,
+        };
+        Error::new(kind, plain(&error))
+    }
+}
+
+/// The operating system's text without Rust's "(os error 2)".
+fn plain(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.rfind(" (os error ") {
+        Some(at) => text.get(..at).unwrap_or(&text).to_string(),
+        None => text,
+    }
+}
+
+impl From<rustix::io::Errno> for Error {
+    fn from(errno: rustix::io::Errno) -> Self {
+        io::Error::from(errno).into()
+    }
+}
+
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        io::Error::other(error)
+    }
+}
+
+/// Adds the attempt to whatever can become an [`Error`].
+pub trait Attempt<T> {
+    /// Names what was being attempted; the closure runs only on failure.
+    ///
+    /// # Errors
+    /// The error that was there, with the attempt in front.
+    fn attempting<S: Into<String>>(self, what: impl FnOnce() -> S) -> Result<T>;
+}
+
+impl<T, E: Into<Error>> Attempt<T> for std::result::Result<T, E> {
+    fn attempting<S: Into<String>>(self, what: impl FnOnce() -> S) -> Result<T> {
+        self.map_err(|error| error.into().attempting(what()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::error::Error as _;
+
+    #[test]
+    fn a_chain_tells_each_failure_once_and_keeps_the_kind() {
+        let cause = io::Error::from_raw_os_error(28); // ENOSPC
+        let error = Error::from(cause).attempting("cannot write blob x to oci:y");
+        assert_eq!(error.kind(), ErrorKind::NoSpace);
+        assert_eq!(error.to_string(), "cannot write blob x to oci:y");
+        assert_eq!(error.source().unwrap().to_string(), "No space left on device");
+    }
+
+    #[test]
+    fn an_error_survives_a_trip_through_std_io() {
+        let there: io::Error = Error::new(ErrorKind::Corrupt, "wrong bytes").into();
+        let back = Error::from(there);
+        assert_eq!(back.kind(), ErrorKind::Corrupt);
+        assert_eq!(back.to_string(), "wrong bytes");
+    }
+}

@@ -1,0 +1,191 @@
+//! Descriptors: how a document names content (OCI image specification, "Content Descriptors").
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use base64::Engine as _;
+use bytes::Bytes;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::{Digest, MediaType};
+
+/// What a platform is, for choosing from an index.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub struct Platform {
+    /// CPU, in Go's words: `amd64`, `arm64`.
+    #[serde(default)]
+    pub architecture: String,
+    /// Operating system, in Go's words: `linux`, `windows`.
+    #[serde(default)]
+    pub os: String,
+    /// Version of the operating system; Windows has it.
+    #[serde(rename = "os.version", default, skip_serializing_if = "String::is_empty")]
+    pub os_version: String,
+    /// Variant of the CPU: `v7`, `v8`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub variant: String,
+}
+
+impl Platform {
+    /// This machine, in Go's words. Images are Linux's unless something else is asked for.
+    pub fn of_this_machine() -> Self {
+        let architecture = match std::env::consts::ARCH {
+            "x86_64" => "amd64",
+            "x86" => "386",
+            "aarch64" => "arm64",
+            "powerpc64" => "ppc64le",
+            other => other,
+        };
+        Self {
+            architecture: architecture.to_string(),
+            os: "linux".to_string(),
+            ..Self::default()
+        }
+    }
+}
+
+impl fmt::Display for Platform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.os.escape_debug(), self.architecture.escape_debug())?;
+        if !self.variant.is_empty() {
+            write!(f, "/{}", self.variant.escape_debug())?;
+        }
+        if !self.os_version.is_empty() {
+            write!(f, " {}", self.os_version.escape_debug())?;
+        }
+        Ok(())
+    }
+}
+
+/// The name of a piece of content: media type, digest, size in bytes, and what goes with it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Descriptor {
+    /// What the content is. Empty where a document does not say.
+    #[serde(rename = "mediaType", default)]
+    pub media_type: MediaType,
+    /// The digest of the content.
+    pub digest: Digest,
+    /// The size of the content in bytes.
+    #[serde(deserialize_with = "size")]
+    pub size: u64,
+    /// Where else it may be had. Never followed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "lenient")]
+    pub urls: Vec<String>,
+    /// Free remarks.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "lenient")]
+    pub annotations: BTreeMap<String, String>,
+    /// The content itself, carried along.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "to_base64",
+        deserialize_with = "from_base64"
+    )]
+    pub data: Option<Bytes>,
+    /// For an entry of an index: the platform it is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub platform: Option<Platform>,
+    /// For an artifact: its type.
+    #[serde(rename = "artifactType", default, skip_serializing_if = "Option::is_none")]
+    pub artifact_type: Option<String>,
+}
+
+/// The annotation by which an OCI directory names an image.
+pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
+
+impl Descriptor {
+    /// A descriptor of content that is nothing but its type, digest and size in bytes.
+    pub fn new(media_type: MediaType, digest: Digest, size: u64) -> Self {
+        Self {
+            media_type,
+            digest,
+            size,
+            urls: Vec::new(),
+            annotations: BTreeMap::new(),
+            data: None,
+            platform: None,
+            artifact_type: None,
+        }
+    }
+
+    /// The descriptor of `bytes`, by SHA-256.
+    pub fn of(media_type: MediaType, bytes: &[u8]) -> Self {
+        Self::new(media_type, Digest::of(bytes), bytes.len() as u64)
+    }
+
+    /// The name that an OCI directory gives it.
+    pub fn ref_name(&self) -> Option<&str> {
+        self.annotations.get(REF_NAME).map(String::as_str)
+    }
+
+    /// Whether it may be missing where the image is kept: foreign layers with a URL live elsewhere.
+    pub fn may_live_elsewhere(&self) -> bool {
+        !self.urls.is_empty()
+    }
+}
+
+/// `null` is as good as nothing: Go writes it for empty lists.
+fn lenient<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + Default,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// Sizes are what Go's int64 holds; a larger one is a lie or an attack (S-09).
+fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    let size = i64::deserialize(deserializer)?;
+    u64::try_from(size).map_err(|_| serde::de::Error::custom(format_args!("the size is {size}")))
+}
+
+fn to_base64<S: Serializer>(data: &Option<Bytes>, serializer: S) -> Result<S::Ok, S::Error> {
+    let data = data.as_deref().unwrap_or_default();
+    serializer.serialize_str(&base64::engine::general_purpose::STANDARD.encode(data))
+}
+
+fn from_base64<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Bytes>, D::Error> {
+    let Some(text) = Option::<String>::deserialize(deserializer)? else {
+        return Ok(None);
+    };
+    base64::engine::general_purpose::STANDARD
+        .decode(text)
+        .map(|data| Some(Bytes::from(data)))
+        .map_err(|error| serde::de::Error::custom(format_args!("the inline data: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with_size(size: &str) -> serde_json::Result<Descriptor> {
+        serde_json::from_str(&format!(
+            r#"{{"mediaType":"text/plain","digest":"{}","size":{size}}}"#,
+            Digest::of(b"")
+        ))
+    }
+
+    #[test]
+    fn s09_sizes_that_no_content_can_have_are_refused() {
+        for size in ["-1", "1.5", "1e400", "9223372036854775808", "\"1\"", "null"] {
+            assert!(with_size(size).is_err(), "{size}");
+        }
+        assert_eq!(with_size("9223372036854775807").unwrap().size, i64::MAX.unsigned_abs());
+    }
+
+    #[test]
+    fn inline_data_is_carried_both_ways() {
+        let mut descriptor = Descriptor::of("text/plain".into(), b"hello");
+        descriptor.data = Some(Bytes::from_static(b"hello"));
+        let text = serde_json::to_string(&descriptor).unwrap();
+        assert!(text.contains(r#""data":"aGVsbG8=""#), "{text}");
+        assert_eq!(serde_json::from_str::<Descriptor>(&text).unwrap(), descriptor);
+    }
+
+    #[test]
+    fn windows_versions_are_read() {
+        let platform: Platform =
+            serde_json::from_str(r#"{"architecture":"amd64","os":"windows","os.version":"10.0.1"}"#).unwrap();
+        assert_eq!(platform.to_string(), "windows/amd64 10.0.1");
+    }
+}

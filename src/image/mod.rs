@@ -1,0 +1,20 @@
+//! The nouns: what images are made of. Pure data: no I/O, nothing asynchronous.
+
+mod config;
+mod descriptor;
+mod digest;
+pub mod json;
+mod manifest;
+mod media_type;
+mod name;
+mod reference;
+mod repo_tag;
+
+pub use config::{Config, HistoryEntry, RunConfig};
+pub use descriptor::{Descriptor, Platform, REF_NAME};
+pub use digest::{Algorithm, DiffId, Digest, Hasher};
+pub use manifest::{Body, ImageManifest, Index, MANIFEST_LIMIT, Manifest};
+pub use media_type::{Compression, MediaKind, MediaType};
+pub use name::{Name, Tag};
+pub use reference::Reference;
+pub use repo_tag::RepoTag;

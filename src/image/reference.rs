@@ -1,0 +1,154 @@
+//! References: what a user types to name a place and an image in it.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use super::{Digest, Name};
+use crate::error::{Error, ErrorKind, Result};
+
+/// A place and an image in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reference {
+    /// `docker-archive:path[:name]`: what `docker save` writes.
+    DockerArchive {
+        /// The file.
+        path: PathBuf,
+        /// The image in it.
+        name: Name,
+    },
+    /// `oci:path[:name]`: an OCI image layout.
+    OciDir {
+        /// The directory.
+        path: PathBuf,
+        /// The image in it.
+        name: Name,
+    },
+}
+
+const DOCKER_ARCHIVE: &str = "docker-archive";
+const OCI: &str = "oci";
+/// Transports of other tools that this version has no store for.
+const ELSEWHERE: [&str; 7] = [
+    "docker", "oci-archive", "docker-daemon", "dir", "containers-storage", "sif", "tarball",
+];
+
+impl Reference {
+    /// The image inside the place.
+    pub fn name(&self) -> &Name {
+        match self {
+            Reference::DockerArchive { name, .. } | Reference::OciDir { name, .. } => name,
+        }
+    }
+}
+
+impl FromStr for Reference {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text.split_once(':') {
+            Some((DOCKER_ARCHIVE, rest)) => {
+                let (path, name) = place(text, rest)?;
+                Ok(Reference::DockerArchive { path, name })
+            }
+            Some((OCI, rest)) => {
+                let (path, name) = place(text, rest)?;
+                Ok(Reference::OciDir { path, name })
+            }
+            Some((transport, _)) if ELSEWHERE.contains(&transport) => {
+                let what = format!("{transport}: is no place that this version reads or writes; oci: and docker-archive: are");
+                Err(Error::new(ErrorKind::Unsupported, what))
+            }
+            _ => Err(no_transport(text)),
+        }
+    }
+}
+
+/// `path`, `path:name` (split at the first colon, as skopeo does), `path:@N` or `path@digest`.
+fn place(text: &str, rest: &str) -> Result<(PathBuf, Name)> {
+    let by_digest = rest
+        .rsplit_once('@')
+        .and_then(|(path, digest)| Some((path, digest.parse::<Digest>().ok()?)));
+    let (path, name) = match by_digest {
+        Some((path, digest)) => (path, Name::Digest(digest)),
+        None => {
+            let (path, name) = rest.split_once(':').unwrap_or((rest, ""));
+            (path, name.parse()?)
+        }
+    };
+    if path.is_empty() {
+        let what = format!("\"{}\" names no path", text.escape_debug());
+        return Err(Error::new(ErrorKind::Invalid, what));
+    }
+    if matches!(name, Name::Digest(_)) && path.contains(':') {
+        let what = format!("\"{}\" has both a name and a digest: give one", text.escape_debug());
+        return Err(Error::new(ErrorKind::Invalid, what));
+    }
+    Ok((PathBuf::from(path), name))
+}
+
+fn no_transport(text: &str) -> Error {
+    let shown = text.escape_debug();
+    let advice = if text.ends_with(".tar") || text.contains(".tar.") {
+        format!("is it docker-archive:{shown}?")
+    } else if text.starts_with(['.', '/']) {
+        format!("is it oci:{shown}?")
+    } else {
+        format!("is it docker://{shown}?")
+    };
+    let what = format!("\"{shown}\" has no transport: {advice}");
+    Error::new(ErrorKind::Invalid, what)
+}
+
+impl fmt::Display for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (transport, path, name) = match self {
+            Reference::DockerArchive { path, name } => (DOCKER_ARCHIVE, path, name),
+            Reference::OciDir { path, name } => (OCI, path, name),
+        };
+        write!(f, "{transport}:{}", path.display())?;
+        match name {
+            Name::Sole => Ok(()),
+            Name::Digest(digest) => write!(f, "@{digest}"),
+            other => write!(f, ":{other}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_comes_back() {
+        let digest = Digest::of(b"");
+        for text in [
+            "docker-archive:x.tar",
+            "docker-archive:/a/b.tar:corpus/tiny:base",
+            "docker-archive:x.tar:@3",
+            "oci:busybox:latest",
+            "oci:./dir",
+            &format!("oci:dir@{digest}"),
+        ] {
+            assert_eq!(text.parse::<Reference>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn the_path_ends_at_the_first_colon() {
+        let reference: Reference = "oci:a:b:c".parse().unwrap();
+        assert_eq!(reference.name().to_string(), "b:c");
+    }
+
+    #[test]
+    fn errors_say_what_to_type() {
+        let told = |text: &str| text.parse::<Reference>().unwrap_err().to_string();
+        assert!(told("busybox:latest").contains("docker://busybox:latest"));
+        assert!(told("x.tar").contains("docker-archive:x.tar"));
+        assert!(told("./layout").contains("oci:./layout"));
+        assert!(told("oci:").contains("no path"));
+        assert!(told("docker://alpine").contains("docker:"));
+        assert!(told("").contains("no transport"));
+        assert!(told(&format!("oci:a:b@{}", Digest::of(b""))).contains("both"));
+    }
+}

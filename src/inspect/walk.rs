@@ -1,0 +1,86 @@
+//! Everything that an image consists of, found by following its manifests.
+
+use std::collections::BTreeSet;
+
+use futures_util::future::BoxFuture;
+
+use crate::error::{Attempt as _, Error, ErrorKind, Result};
+use crate::image::{Config, Descriptor, Digest, Manifest};
+use crate::store::Source;
+
+/// How deep indexes may nest, and how many manifests an image may have (S-21).
+const DEPTH_LIMIT: usize = 8;
+const NODE_LIMIT: usize = 4096;
+
+/// The manifests of an image.
+#[derive(Debug, Clone, Default)]
+pub struct Graph {
+    /// Each manifest once, children before parents: the last one is the image itself.
+    pub manifests: Vec<Manifest>,
+    /// Manifests that an index names and the place does not have: a sparse index.
+    pub absent: Vec<Descriptor>,
+}
+
+/// Reads the manifests of the image that `root` names.
+///
+/// # Errors
+/// `NotFound` if the root is missing, or everything below an index; `Invalid` if indexes nest too
+/// deep or are too many; otherwise what reading gives.
+pub async fn walk(source: &dyn Source, root: &Descriptor) -> Result<Graph> {
+    let mut walk = Walk {
+        source,
+        graph: Graph::default(),
+        seen: BTreeSet::new(),
+    };
+    let manifest = source.manifest(root).await?;
+    let has_children = !manifest.children().is_empty();
+    walk.take(manifest, 0).await?;
+    if has_children && walk.graph.manifests.len() == 1 {
+        let what = format!("{source} has none of the manifests that index {} names", root.digest);
+        return Err(Error::new(ErrorKind::NotFound, what));
+    }
+    Ok(walk.graph)
+}
+
+struct Walk<'s> {
+    source: &'s dyn Source,
+    graph: Graph,
+    seen: BTreeSet<Digest>,
+}
+
+impl Walk<'_> {
+    fn take(&mut self, manifest: Manifest, depth: usize) -> BoxFuture<'_, Result<()>> {
+        Box::pin(async move {
+            if depth > DEPTH_LIMIT || self.seen.len() >= NODE_LIMIT {
+                let what = format!("its indexes nest deeper than {DEPTH_LIMIT} or have more than {NODE_LIMIT} entries");
+                return Err(Error::new(ErrorKind::Invalid, what));
+            }
+            self.seen.insert(manifest.descriptor().digest.clone());
+            for child in manifest.children() {
+                if self.seen.contains(&child.digest) {
+                    continue;
+                }
+                match self.source.manifest(child).await {
+                    Ok(child) => self.take(child, depth + 1).await?,
+                    Err(error) if error.kind() == ErrorKind::NotFound => {
+                        self.seen.insert(child.digest.clone());
+                        self.graph.absent.push(child.clone());
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            self.graph.manifests.push(manifest);
+            Ok(())
+        })
+    }
+}
+
+/// Reads and checks a config.
+///
+/// # Errors
+/// `Invalid` if it is no config; otherwise what reading gives.
+pub async fn read_config(source: &dyn Source, config: &Descriptor) -> Result<Config> {
+    let what = || format!("cannot read config {}", config.digest);
+    let bytes = source.blob(config).await.and_then(|blob| blob.bytes(Config::LIMIT));
+    Config::parse(&bytes.attempting(what)?).attempting(what)
+}

@@ -1,0 +1,302 @@
+//! Blobs: content on its way. A [`Blob`] can only be read checked: the piece that completes it is
+//! handed on after size and digest were found right, so whoever counts bytes can never take a
+//! corrupt blob for a whole one (S-12).
+
+mod checked;
+mod diff_id;
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt as _;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::compress::{self, Coding, Sink, Workers};
+use crate::error::{Attempt as _, Error, ErrorKind, Result};
+use crate::image::{Algorithm, Compression, Descriptor, DiffId, Hasher, MediaType};
+use checked::Checked;
+use diff_id::DiffIdCheck;
+
+/// How many bytes are read and handed on at a time.
+const PIECE: usize = 1 << 20;
+
+/// Where the bytes of a blob are.
+#[derive(Debug, Clone)]
+enum Payload {
+    Memory(Bytes),
+    File(FileRange),
+}
+
+/// A stretch of a file, read without moving the file's own position, so that several tasks can
+/// read one archive at once.
+#[derive(Debug, Clone)]
+pub struct FileRange {
+    /// The file.
+    pub file: Arc<File>,
+    /// Where it begins, in bytes.
+    pub offset: u64,
+    /// How long it is, in bytes.
+    pub len: u64,
+}
+
+/// Called with the number of source bytes that have passed since the last call.
+pub type Watch = Arc<dyn Fn(u64) + Send + Sync>;
+
+/// A piece of content, not read yet.
+#[derive(Clone)]
+pub struct Blob {
+    descriptor: Descriptor,
+    payload: Payload,
+    diff_id: Option<DiffId>,
+    recoding: Option<Recoding>,
+    watch: Option<Watch>,
+}
+
+#[derive(Clone)]
+struct Recoding {
+    to: Coding,
+    media_type: MediaType,
+    workers: Arc<Workers>,
+}
+
+/// What passed, after all of it was found right.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    /// Media type, digest and size of what was handed on.
+    pub descriptor: Descriptor,
+    /// What it unpacks to, if that was checked too.
+    pub diff_id: Option<DiffId>,
+}
+
+impl Blob {
+    /// Content in memory.
+    pub fn memory(descriptor: Descriptor, bytes: Bytes) -> Self {
+        Self::new(descriptor, Payload::Memory(bytes))
+    }
+
+    /// Content in a file.
+    pub fn file(descriptor: Descriptor, range: FileRange) -> Self {
+        Self::new(descriptor, Payload::File(range))
+    }
+
+    fn new(descriptor: Descriptor, payload: Payload) -> Self {
+        Self {
+            descriptor,
+            payload,
+            diff_id: None,
+            recoding: None,
+            watch: None,
+        }
+    }
+
+    /// Also checks that the layer unpacks to `diff_id` while it passes.
+    #[must_use]
+    pub fn unpacking_to(mut self, diff_id: DiffId) -> Self {
+        self.diff_id = Some(diff_id);
+        self
+    }
+
+    /// Compresses the layer anew on its way; what it will be called is known at the end.
+    ///
+    /// # Errors
+    /// `Unsupported` if this is no layer, or its kind of layer cannot be compressed so.
+    pub fn recompressed(mut self, to: Coding, workers: Arc<Workers>) -> Result<Self> {
+        let old = &self.descriptor.media_type;
+        let media_type = old.with_compression(to.compression()).ok_or_else(|| {
+            let what = format!("{old} cannot be compressed with {}", to.compression());
+            Error::new(ErrorKind::Unsupported, what)
+        })?;
+        self.recoding = Some(Recoding {
+            to,
+            media_type,
+            workers,
+        });
+        Ok(self)
+    }
+
+    /// Tells `watch` how the reading goes.
+    #[must_use]
+    pub fn watched(mut self, watch: Watch) -> Self {
+        self.watch = Some(watch);
+        self
+    }
+
+    /// What it is called at its source.
+    pub fn descriptor(&self) -> &Descriptor {
+        &self.descriptor
+    }
+
+    /// The file, if the content is exactly one whole file: some file systems can clone it.
+    pub fn as_whole_file(&self) -> Option<&File> {
+        match &self.payload {
+            Payload::File(range) if self.recoding.is_none() && range.is_whole() => {
+                Some(&range.file)
+            }
+            _ => None,
+        }
+    }
+
+    /// The same blob, to be read from another file that should hold the same bytes.
+    #[must_use]
+    pub fn read_from(mut self, range: FileRange) -> Self {
+        self.payload = Payload::File(range);
+        self
+    }
+
+    /// Reads everything, handing it on in order; blocks the thread. What `sink` was given counts
+    /// only if this returns a receipt.
+    ///
+    /// # Errors
+    /// `Corrupt` if size, digest or DiffId are wrong; otherwise what reading or `sink` gives.
+    pub fn pour(self, sink: &mut Sink<'_>) -> Result<Receipt> {
+        let descriptor = self.descriptor.clone();
+        let what = || format!("cannot read {} ({} bytes)", descriptor.digest, descriptor.size);
+        match self.recoding {
+            Some(_) => self.pour_recoded(sink),
+            None => self.pour_verbatim(sink),
+        }
+        .attempting(what)
+    }
+
+    /// The whole content, in memory.
+    ///
+    /// # Errors
+    /// `Invalid` if it is larger than `limit` bytes; otherwise as [`Blob::pour`].
+    pub fn bytes(self, limit: u64) -> Result<Bytes> {
+        if self.descriptor.size > limit {
+            let what = format!("{} bytes are over the limit of {limit}", self.descriptor.size);
+            return Err(Error::new(ErrorKind::Invalid, what));
+        }
+        let mut bytes = Vec::new();
+        self.pour(&mut |piece| {
+            bytes.extend_from_slice(piece);
+            Ok(())
+        })?;
+        Ok(bytes.into())
+    }
+
+    fn pour_verbatim(self, sink: &mut Sink<'_>) -> Result<Receipt> {
+        let compression = self.descriptor.media_type.compression();
+        let mut check = match (&self.diff_id, compression) {
+            (Some(diff_id), Some(compression)) => DiffIdCheck::new(diff_id, compression)?,
+            _ => None,
+        };
+        let mut from = Checked::new(self.payload.reader(), &self.descriptor, self.watch);
+        let mut buffer = vec![0; PIECE.min(clamped(self.descriptor.size).max(1))];
+        loop {
+            let n = from.read(&mut buffer)?;
+            let piece = buffer.get(..n).unwrap_or_default();
+            if n == 0 {
+                break;
+            }
+            if let Some(check) = &mut check {
+                check.update(piece)?;
+                if from.is_complete() {
+                    check.finish()?;
+                }
+            }
+            sink(piece)?;
+        }
+        Ok(Receipt {
+            descriptor: self.descriptor,
+            diff_id: self.diff_id,
+        })
+    }
+
+    fn pour_recoded(self, sink: &mut Sink<'_>) -> Result<Receipt> {
+        let Some(recoding) = self.recoding else {
+            return Err(Error::new(ErrorKind::Unsupported, "nothing to recompress"));
+        };
+        let old = self.descriptor.media_type.compression().unwrap_or(Compression::None);
+        let stored = Checked::new(self.payload.reader(), &self.descriptor, self.watch);
+        let mut hasher = Hasher::new(Algorithm::Sha256);
+        let mut size = 0;
+        let mut counted = |piece: &[u8]| {
+            hasher.update(piece);
+            size += piece.len() as u64;
+            sink(piece)
+        };
+        let diff_id = if old == Compression::None {
+            compress::encode(stored, recoding.to, &recoding.workers, &mut counted)?;
+            Some(self.descriptor.digest)
+        } else {
+            let plain = compress::decoder(stored, old)?;
+            let plain = diff_id::Hashed::new(plain, self.diff_id.as_ref());
+            compress::encode(plain, recoding.to, &recoding.workers, &mut counted)?;
+            self.diff_id
+        };
+        Ok(Receipt {
+            descriptor: Descriptor::new(recoding.media_type, hasher.finish(), size),
+            diff_id,
+        })
+    }
+}
+
+impl Payload {
+    fn reader(self) -> Box<dyn Read + Send> {
+        match self {
+            Payload::Memory(bytes) => Box::new(io::Cursor::new(bytes)),
+            Payload::File(range) => Box::new(RangeReader { range, at: 0 }),
+        }
+    }
+}
+
+impl FileRange {
+    /// The whole of a file as it is now.
+    ///
+    /// # Errors
+    /// Whatever asking for its length gives.
+    pub fn whole(file: File) -> Result<Self> {
+        let len = file.metadata()?.len();
+        Ok(Self {
+            file: Arc::new(file),
+            offset: 0,
+            len,
+        })
+    }
+
+    /// The first bytes, at most `N`.
+    ///
+    /// # Errors
+    /// Whatever reading gives.
+    pub fn first<const N: usize>(&self) -> Result<Vec<u8>> {
+        let mut first = Vec::with_capacity(N);
+        self.reader().take(N as u64).read_to_end(&mut first)?;
+        Ok(first)
+    }
+
+    /// A reader of the range, which has a position of its own.
+    pub fn reader(&self) -> impl Read + Send + use<> {
+        RangeReader {
+            range: self.clone(),
+            at: 0,
+        }
+    }
+
+    fn is_whole(&self) -> bool {
+        self.offset == 0 && self.file.metadata().is_ok_and(|metadata| metadata.len() == self.len)
+    }
+}
+
+struct RangeReader {
+    range: FileRange,
+    at: u64,
+}
+
+impl Read for RangeReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = clamped(self.range.len - self.at).min(buffer.len());
+        let part = buffer.get_mut(..left).unwrap_or_default();
+        let n = self.range.file.read_at(part, self.range.offset + self.at)?;
+        self.at += n as u64;
+        Ok(n)
+    }
+}
+
+fn clamped(size: u64) -> usize {
+    usize::try_from(size).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests;

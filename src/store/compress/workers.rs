@@ -1,0 +1,158 @@
+//! The threads that compress, and the limit on what they hold in memory.
+
+use std::num::NonZeroUsize;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use super::Coding;
+use crate::error::{Error, ErrorKind, Result};
+use crate::image::Compression;
+
+/// A few threads that compress blocks for every layer that is being written.
+pub struct Workers {
+    jobs: Sender<Job>,
+    free: Mutex<usize>,
+    freed: Condvar,
+}
+
+struct Job {
+    block: Vec<u8>,
+    to: Coding,
+    reply: Sender<Done>,
+}
+
+/// A compressed block, and the buffer it came in.
+pub(super) struct Done {
+    pub(super) block: Vec<u8>,
+    pub(super) packed: Result<Vec<u8>>,
+}
+
+/// The right to keep one block in memory.
+pub(super) struct Permit<'w>(&'w Workers);
+
+impl Workers {
+    /// Starts `threads` threads. They end when this is dropped.
+    ///
+    /// # Errors
+    /// `Io` if the system gives no thread.
+    pub fn start(threads: NonZeroUsize) -> Result<Self> {
+        let (jobs, queue) = mpsc::channel();
+        let queue = Arc::new(Mutex::new(queue));
+        for _ in 0..threads.get() {
+            let queue = Arc::clone(&queue);
+            thread::Builder::new()
+                .name("imgcopy-compress".into())
+                .spawn(move || work(&queue))?;
+        }
+        Ok(Self {
+            jobs,
+            // Enough that every thread finds its next block ready.
+            free: Mutex::new(threads.get() * 2 + 2),
+            freed: Condvar::new(),
+        })
+    }
+
+    pub(super) fn submit(&self, block: Vec<u8>, to: Coding) -> Result<Receiver<Done>> {
+        let (reply, done) = mpsc::channel();
+        let stopped = |_| Error::new(ErrorKind::Interrupted, "compression was stopped");
+        self.jobs.send(Job { block, to, reply }).map_err(stopped)?;
+        Ok(done)
+    }
+
+    pub(super) fn try_permit(&self) -> Option<Permit<'_>> {
+        let mut free = locked(&self.free);
+        *free = free.checked_sub(1)?;
+        Some(Permit(self))
+    }
+
+    pub(super) fn wait_for_permit(&self) -> Permit<'_> {
+        let mut free = locked(&self.free);
+        loop {
+            if let Some(left) = free.checked_sub(1) {
+                *free = left;
+                return Permit(self);
+            }
+            free = self.freed.wait(free).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+impl Drop for Permit<'_> {
+    fn drop(&mut self) {
+        *locked(&self.0.free) += 1;
+        self.0.freed.notify_one();
+    }
+}
+
+/// A counter cannot be left half-written, so a poisoned lock is as good as any.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn work(queue: &Mutex<Receiver<Job>>) {
+    let mut packer = Packer::default();
+    loop {
+        let job = locked(queue).recv();
+        let Ok(Job { block, to, reply }) = job else {
+            return;
+        };
+        let packed = packer.pack(&block, to);
+        // Whoever asked may have given up; the block is then of no use.
+        let _ = reply.send(Done { block, packed });
+    }
+}
+
+/// The state that one thread keeps from block to block. Compressors begin every block afresh; only
+/// their memory is reused.
+#[derive(Default)]
+struct Packer {
+    gzip: Option<(i32, libdeflater::Compressor)>,
+    zstd: Option<(i32, zstd::bulk::Compressor<'static>)>,
+    out: Vec<u8>,
+}
+
+impl Packer {
+    fn pack(&mut self, block: &[u8], to: Coding) -> Result<Vec<u8>> {
+        match to.compression() {
+            Compression::Gzip => self.gzip(block, to.level()),
+            Compression::Zstd => self.zstd(block, to.level()),
+            other => Err(failed(other, "no encoder")),
+        }
+    }
+
+    fn gzip(&mut self, block: &[u8], level: i32) -> Result<Vec<u8>> {
+        if self.gzip.as_ref().is_none_or(|(at, _)| *at != level) {
+            let of_level = libdeflater::CompressionLvl::new(level)
+                .map_err(|_| failed(Compression::Gzip, "no such level"))?;
+            self.gzip = Some((level, libdeflater::Compressor::new(of_level)));
+        }
+        let Some((_, gzip)) = &mut self.gzip else {
+            return Err(failed(Compression::Gzip, "no encoder"));
+        };
+        self.out.resize(gzip.gzip_compress_bound(block.len()), 0);
+        let n = gzip
+            .gzip_compress(block, &mut self.out)
+            .map_err(|error| failed(Compression::Gzip, &error.to_string()))?;
+        Ok(self.out.get(..n).unwrap_or_default().to_vec())
+    }
+
+    fn zstd(&mut self, block: &[u8], level: i32) -> Result<Vec<u8>> {
+        if self.zstd.as_ref().is_none_or(|(at, _)| *at != level) {
+            let mut zstd = zstd::bulk::Compressor::new(level)?;
+            // A reader that meets a damaged block says so.
+            zstd.include_checksum(true)?;
+            self.zstd = Some((level, zstd));
+        }
+        let Some((_, zstd)) = &mut self.zstd else {
+            return Err(failed(Compression::Zstd, "no encoder"));
+        };
+        self.out.resize(zstd::zstd_safe::compress_bound(block.len()), 0);
+        let n = zstd.compress_to_buffer(block, self.out.as_mut_slice())?;
+        Ok(self.out.get(..n).unwrap_or_default().to_vec())
+    }
+}
+
+fn failed(compression: Compression, why: &str) -> Error {
+    Error::new(ErrorKind::Io, format!("{compression} failed: {why}"))
+}

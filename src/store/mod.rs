@@ -1,0 +1,165 @@
+//! The places: where images live, and the only way that bytes travel between them.
+//!
+//! A store is bound to one directory, archive or repository, so no method carries a reference.
+//! Whoever writes a store implements [`Store`] and then [`Source`], [`Destination`] or both.
+
+pub mod archive;
+pub mod blob;
+pub mod compress;
+mod memory;
+pub mod oci_dir;
+mod open;
+
+use std::collections::BTreeSet;
+use std::fmt::Display;
+
+use async_trait::async_trait;
+use serde::Serialize;
+
+use crate::error::Result;
+use crate::image::{Compression, Descriptor, DiffId, Manifest, Name, Tag};
+use blob::Blob;
+
+pub use memory::Memory;
+pub use open::{open_destination, open_source};
+
+/// A place images live. `Display` is the name that users know it by.
+#[async_trait]
+pub trait Store: Display + Send + Sync {
+    /// What a name stands for now; `None` if nothing has that name. Fetches no content.
+    ///
+    /// # Errors
+    /// `Ambiguous` if the name fits several images; otherwise whatever reading the place gives.
+    async fn resolve(&self, name: &Name) -> Result<Option<Descriptor>>;
+
+    /// Every name by which the place gives out an image, in its own order. An image without a tag
+    /// is named by its position.
+    ///
+    /// # Errors
+    /// Whatever reading the place gives.
+    async fn names(&self) -> Result<Vec<Name>>;
+
+    /// The manifest of a descriptor: the exact bytes, checked against it.
+    ///
+    /// # Errors
+    /// `NotFound` if the place does not have it; otherwise as [`Manifest::parse`].
+    async fn manifest(&self, descriptor: &Descriptor) -> Result<Manifest>;
+}
+
+/// What a place promises to keep of an image that is read from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Promise {
+    /// The digest of the manifest, and so every byte.
+    Digest,
+    /// The image ID (the digest of the config) and the DiffIds: what `docker save` keeps. How the
+    /// layers are compressed is open.
+    ImageId,
+}
+
+/// A place to read from.
+#[async_trait]
+pub trait Source: Store {
+    /// What it promises to keep.
+    fn promise(&self) -> Promise {
+        Promise::Digest
+    }
+
+    /// A config or layer, not read yet. It is checked when it is.
+    ///
+    /// # Errors
+    /// `NotFound` if the place does not have it; `Corrupt` if that can be seen without reading.
+    async fn blob(&self, blob: &Descriptor) -> Result<Blob>;
+}
+
+/// Whether a place has a blob.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Presence {
+    /// No.
+    Absent,
+    /// Yes, and imgcopy knows that it is right because it wrote or checked it before.
+    Recorded,
+    /// Yes: it was read and is right.
+    Checked,
+    /// There is something else under its name; the text says what.
+    Damaged(String),
+}
+
+/// Which layers a copy could use if the destination had them.
+#[derive(Debug, Clone)]
+pub struct WantedLayers<'a> {
+    /// What they must unpack to.
+    pub diff_ids: BTreeSet<DiffId>,
+    /// How they must be compressed.
+    pub compression: Compression,
+    /// The image that most probably has them.
+    pub near: Option<&'a Tag>,
+}
+
+/// A layer that a destination has, and what it unpacks to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct KnownLayer {
+    /// What it unpacks to.
+    pub diff_id: DiffId,
+    /// The layer, checked.
+    pub layer: Descriptor,
+}
+
+/// Where a manifest stands at the destination.
+#[derive(Debug, Clone, Copy)]
+pub enum Role<'a> {
+    /// Below another one, which comes later.
+    Child,
+    /// What the place gives out, under these tags; with none, only by digest or position.
+    Root(&'a [Tag]),
+}
+
+/// A place to write to.
+#[async_trait]
+pub trait Destination: Store {
+    /// Whether it has a blob or manifest, and how sure that is.
+    ///
+    /// # Errors
+    /// Whatever reading the place gives; damaged content is an answer and no error.
+    async fn presence(&self, blob: &Descriptor) -> Result<Presence>;
+
+    /// The layers among the wanted ones that it has already. A place that cannot tell has none.
+    ///
+    /// # Errors
+    /// Whatever reading the place gives.
+    async fn known_layers(&self, wanted: &WantedLayers<'_>) -> Result<Vec<KnownLayer>> {
+        let _ = wanted;
+        Ok(Vec::new())
+    }
+
+    /// Takes a blob: all of it, or nothing.
+    ///
+    /// # Errors
+    /// `Corrupt` if the blob is not what it is named; otherwise whatever writing gives.
+    async fn put_blob(&self, blob: Blob) -> Result<Descriptor>;
+
+    /// Takes a manifest whose pieces are all there. As [`Role::Root`] it becomes visible, in one
+    /// step, and whatever had its tags loses them.
+    ///
+    /// # Errors
+    /// `NotFound` if a piece of it is missing; otherwise whatever writing gives.
+    async fn put_manifest(&self, manifest: &Manifest, role: Role<'_>) -> Result<()>;
+
+    /// The copy is done: what was learnt may be written down, and leftovers go.
+    ///
+    /// # Errors
+    /// Whatever writing gives.
+    async fn finish(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// The source proved bad: takes back what this copy brought into being, where nobody else can
+    /// have begun to use it. A place that wrote nothing has nothing to take back.
+    ///
+    /// # Errors
+    /// Whatever removing gives.
+    async fn discard(&self) -> Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,220 @@
+//! Files below one directory, reached without ever following a link (S-54, S-56).
+//!
+//! Each name is one component that imgcopy chose or a digest; each open says `O_NOFOLLOW`, and what
+//! was opened must be a regular file. So nothing outside can be read or written, whatever somebody
+//! put there, and no FIFO or device can make us wait.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::io::Errno;
+
+use crate::error::{Attempt as _, Error, ErrorKind, Result};
+
+/// An open directory, and the path to call it by in messages.
+#[derive(Debug)]
+pub(super) struct Dir {
+    fd: OwnedFd,
+    path: PathBuf,
+}
+
+/// What tells one state of a file from another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stamp {
+    pub(super) size: u64,
+    pub(super) inode: u64,
+    /// Time of the last change, in nanoseconds since 1970.
+    pub(super) modified: i128,
+}
+
+/// What stands under a name.
+#[derive(Debug)]
+pub(super) enum Found {
+    Nothing,
+    File(File, Stamp),
+    /// A link, a directory, a device: the text says which.
+    Other(&'static str),
+}
+
+const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+
+impl Dir {
+    /// Opens a directory that the user named; links on the way are the user's own.
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        let fd = rustix::fs::open(path, DIRECTORY, Mode::empty())?;
+        let path = path.to_path_buf();
+        Ok(Self { fd, path })
+    }
+
+    /// The path, for messages.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A directory inside; `None` if there is none.
+    pub(super) fn sub(&self, name: &str) -> Result<Option<Dir>> {
+        let path = self.path.join(name);
+        match rustix::fs::openat(&self.fd, name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty()) {
+            Ok(fd) => Ok(Some(Dir { fd, path })),
+            Err(Errno::NOENT) => Ok(None),
+            Err(Errno::NOTDIR | Errno::LOOP) => {
+                let what = format!("{} is not a directory but a link or a file", path.display());
+                Err(Error::new(ErrorKind::Invalid, what))
+            }
+            Err(errno) => Err(errno).attempting(|| format!("cannot open {}", path.display())),
+        }
+    }
+
+    /// A directory inside, made if there is none. Says whether it was.
+    pub(super) fn make_sub(&self, name: &str, mode: u32) -> Result<(Dir, bool)> {
+        let path = self.path.join(name);
+        let made = match rustix::fs::mkdirat(&self.fd, name, Mode::from_raw_mode(mode)) {
+            Ok(()) => true,
+            Err(Errno::EXIST) => false,
+            Err(errno) => return Err(errno).attempting(|| format!("cannot make {}", path.display())),
+        };
+        let sub = self.sub(name)?.ok_or_else(|| gone(&path))?;
+        Ok((sub, made))
+    }
+
+    /// What stands under a name, opened for reading if it is a regular file.
+    pub(super) fn find(&self, name: &str) -> Result<Found> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        match rustix::fs::openat(&self.fd, name, flags, Mode::empty()) {
+            Ok(fd) => {
+                let file = File::from(fd);
+                let metadata = file.metadata()?;
+                Ok(if metadata.is_file() {
+                    let stamp = Stamp::of(&metadata);
+                    Found::File(file, stamp)
+                } else if metadata.is_dir() {
+                    Found::Other("a directory")
+                } else {
+                    Found::Other("no regular file")
+                })
+            }
+            Err(Errno::NOENT) => Ok(Found::Nothing),
+            Err(Errno::LOOP) => Ok(Found::Other("a symbolic link")),
+            // What opening a socket, or a device without a driver, gives.
+            Err(Errno::NXIO | Errno::NODEV) => Ok(Found::Other("no regular file")),
+            Err(errno) => {
+                Err(errno).attempting(|| format!("cannot open {}", self.path.join(name).display()))
+            }
+        }
+    }
+
+    /// The content of a regular file; `None` if there is none.
+    ///
+    /// Fails with `Invalid` if it is larger than `limit` bytes or is no regular file.
+    pub(super) fn read(&self, name: &str, limit: u64) -> Result<Option<(Vec<u8>, Stamp)>> {
+        let path = || self.path.join(name).display().to_string();
+        match self.find(name)? {
+            Found::Nothing => Ok(None),
+            Found::Other(what) => {
+                Err(Error::new(ErrorKind::Invalid, format!("{} is {what}", path())))
+            }
+            Found::File(file, stamp) => {
+                let mut bytes = Vec::new();
+                let read = file.take(limit + 1).read_to_end(&mut bytes);
+                read.attempting(|| format!("cannot read {}", path()))?;
+                if bytes.len() as u64 > limit {
+                    let what = format!("{} is over the limit of {limit} bytes", path());
+                    return Err(Error::new(ErrorKind::Invalid, what));
+                }
+                Ok(Some((bytes, stamp)))
+            }
+        }
+    }
+
+    /// A new file, open for writing and reading. The system's umask applies.
+    pub(super) fn create(&self, name: &str) -> Result<File> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mode = Mode::from_raw_mode(0o644);
+        rustix::fs::openat(&self.fd, name, flags, mode)
+            .map(File::from)
+            .attempting(|| format!("cannot make {}", self.path.join(name).display()))
+    }
+
+    /// A file that may be there already, open for adding to its end.
+    pub(super) fn append(&self, name: &str) -> Result<File> {
+        let flags = OFlags::WRONLY
+            | OFlags::CREATE
+            | OFlags::APPEND
+            | OFlags::NOFOLLOW
+            | OFlags::NONBLOCK
+            | OFlags::CLOEXEC;
+        let mode = Mode::from_raw_mode(0o644);
+        rustix::fs::openat(&self.fd, name, flags, mode)
+            .map(File::from)
+            .attempting(|| format!("cannot open {}", self.path.join(name).display()))
+    }
+
+    /// Moves a file to its final name, in place of whatever is there.
+    pub(super) fn rename(&self, name: &str, to: &Dir, new: &str) -> Result<()> {
+        rustix::fs::renameat(&self.fd, name, &to.fd, new)
+            .attempting(|| format!("cannot put {} in place", to.path.join(new).display()))
+    }
+
+    /// Removes a file; none is as good.
+    pub(super) fn remove(&self, name: &str) -> Result<()> {
+        match rustix::fs::unlinkat(&self.fd, name, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(errno) => {
+                Err(errno).attempting(|| format!("cannot remove {}", self.path.join(name).display()))
+            }
+        }
+    }
+
+    /// Removes an empty directory.
+    pub(super) fn remove_dir(&self, name: &str) -> Result<()> {
+        rustix::fs::unlinkat(&self.fd, name, AtFlags::REMOVEDIR)
+            .attempting(|| format!("cannot remove {}", self.path.join(name).display()))
+    }
+
+    /// The names of everything inside, and whether each is a directory.
+    pub(super) fn list(&self) -> Result<Vec<(String, bool)>> {
+        let what = || format!("cannot list {}", self.path.display());
+        let mut names = Vec::new();
+        for entry in rustix::fs::Dir::read_from(&self.fd).attempting(what)? {
+            let entry = entry.attempting(what)?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name != "." && name != ".." {
+                names.push((name, entry.file_type() == FileType::Directory));
+            }
+        }
+        Ok(names)
+    }
+
+    /// Makes the names inside durable.
+    pub(super) fn sync(&self) -> Result<()> {
+        rustix::fs::fsync(&self.fd).attempting(|| format!("cannot sync {}", self.path.display()))
+    }
+
+    /// The directory as a file, which can be locked.
+    pub(super) fn as_file(&self) -> Result<File> {
+        Ok(File::from(self.fd.as_fd().try_clone_to_owned()?))
+    }
+}
+
+impl Stamp {
+    fn of(metadata: &std::fs::Metadata) -> Self {
+        Self {
+            size: metadata.len(),
+            inode: metadata.ino(),
+            modified: i128::from(metadata.mtime()) * 1_000_000_000 + i128::from(metadata.mtime_nsec()),
+        }
+    }
+
+    /// The stamp of an open file as it is now.
+    pub(super) fn now(file: &File) -> Result<Self> {
+        Ok(Self::of(&file.metadata()?))
+    }
+}
+
+fn gone(path: &Path) -> Error {
+    Error::new(ErrorKind::Io, format!("{} vanished", path.display()))
+}

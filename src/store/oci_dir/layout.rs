@@ -1,0 +1,311 @@
+//! Reading an OCI directory, and finding out what is in it. Blocking.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use serde::Deserialize;
+
+use super::files::{Dir, Found, Stamp};
+use super::index;
+use super::ledger::{self, Ledger};
+use crate::error::{Attempt as _, Error, ErrorKind, Result};
+use crate::image::{
+    Algorithm, Body, Config, Descriptor, DiffId, Digest, MANIFEST_LIMIT, Manifest, Name,
+    json,
+};
+use crate::store::blob::{Blob, FileRange};
+use crate::store::{KnownLayer, Presence, WantedLayers};
+
+/// The directory of imgcopy's own files inside a layout.
+pub(super) const OWN: &str = ".imgcopy";
+
+/// An OCI directory, which may not be there yet.
+pub(super) struct Layout {
+    pub(super) path: PathBuf,
+    /// Whether blobs are read again even if the ledger knows them.
+    pub(super) deep: bool,
+    root: Mutex<Option<Arc<Dir>>>,
+    ledger: Mutex<Option<Ledger>>,
+}
+
+impl Layout {
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self {
+            path,
+            deep: false,
+            root: Mutex::default(),
+            ledger: Mutex::default(),
+        }
+    }
+
+    /// The open directory; `None` while it does not exist.
+    pub(super) fn root(&self) -> Result<Option<Arc<Dir>>> {
+        let mut root = locked(&self.root);
+        if root.is_none() {
+            match Dir::open(&self.path) {
+                Ok(dir) => *root = Some(Arc::new(dir)),
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(root.clone())
+    }
+
+    /// Whether `oci-layout` is there and of a version that imgcopy knows.
+    pub(super) fn is_marked(&self) -> Result<bool> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Marker {
+            image_layout_version: String,
+        }
+        const KNOWN: json::Known = json::Known {
+            keys: &["imageLayoutVersion"],
+            free: &[],
+        };
+        let Some(root) = self.root()? else {
+            return Ok(false);
+        };
+        let Some((text, _)) = root.read("oci-layout", 1 << 16)? else {
+            return Ok(false);
+        };
+        let marker: Marker = json::parse(&text, &KNOWN).attempting(|| "cannot read oci-layout")?;
+        if marker.image_layout_version.starts_with("1.") {
+            return Ok(true);
+        }
+        let version = marker.image_layout_version.escape_debug().to_string();
+        let what = format!("its layout version is {version}; imgcopy knows 1.x");
+        Err(Error::new(ErrorKind::Unsupported, what))
+    }
+
+    /// The entries of `index.json`; `None` if there is no such file.
+    pub(super) fn entries(&self) -> Result<Option<Vec<Descriptor>>> {
+        let Some(root) = self.root()? else {
+            return Ok(None);
+        };
+        let text = root.read("index.json", index::LIMIT)?;
+        text.map(|(text, _)| index::entries(&text)).transpose()
+    }
+
+    pub(super) fn resolve(&self, name: &Name) -> Result<Option<Descriptor>> {
+        let entries = self.entries()?.unwrap_or_default();
+        if let Some(entry) = index::find(&entries, name, &self.to_string())? {
+            return Ok(Some(entry));
+        }
+        match name {
+            Name::Digest(digest) => self.unlisted(digest),
+            _ => Ok(None),
+        }
+    }
+
+    /// A manifest that no entry names, such as one image of an index.
+    fn unlisted(&self, digest: &Digest) -> Result<Option<Descriptor>> {
+        let Some(dir) = self.blobs(digest.algorithm())? else {
+            return Ok(None);
+        };
+        let Some((bytes, _)) = dir.read(digest.hex(), MANIFEST_LIMIT)? else {
+            return Ok(None);
+        };
+        let size = bytes.len() as u64;
+        let named = Descriptor::new("".into(), digest.clone(), size);
+        Ok(Some(Manifest::parse(bytes.into(), &named)?.descriptor().clone()))
+    }
+
+    pub(super) fn manifest(&self, descriptor: &Descriptor) -> Result<Manifest> {
+        let stored = match self.blobs(descriptor.digest.algorithm())? {
+            Some(dir) => dir.read(descriptor.digest.hex(), MANIFEST_LIMIT)?,
+            None => None,
+        };
+        let bytes = match (stored, &descriptor.data) {
+            (Some((bytes, _)), _) => Bytes::from(bytes),
+            (None, Some(data)) => data.clone(),
+            (None, None) => return Err(self.missing(&descriptor.digest)),
+        };
+        Manifest::parse(bytes, descriptor)
+            .attempting(|| format!("cannot read manifest {} of {self}", descriptor.digest))
+    }
+
+    pub(super) fn blob(&self, blob: &Descriptor) -> Result<Blob> {
+        match (self.find(&blob.digest)?, &blob.data) {
+            (Found::File(file, stamp), _) if stamp.size == blob.size => {
+                Ok(Blob::file(blob.clone(), FileRange::whole(file)?))
+            }
+            (Found::File(_, stamp), _) => {
+                let what = format!("{} has {} bytes, not {}", blob.digest, stamp.size, blob.size);
+                Err(Error::new(ErrorKind::Corrupt, what))
+            }
+            (Found::Other(is), _) => {
+                Err(Error::new(ErrorKind::Invalid, format!("{} is {is}", blob.digest)))
+            }
+            (Found::Nothing, Some(data)) => Ok(Blob::memory(blob.clone(), data.clone())),
+            (Found::Nothing, None) => Err(self.missing(&blob.digest)),
+        }
+    }
+
+    pub(super) fn presence(&self, blob: &Descriptor) -> Result<Presence> {
+        let (file, stamp) = match self.find(&blob.digest)? {
+            Found::Nothing => return Ok(Presence::Absent),
+            Found::Other(is) => return Ok(Presence::Damaged(format!("is {is}"))),
+            Found::File(file, stamp) => (file, stamp),
+        };
+        if stamp.size != blob.size {
+            let what = format!("has {} bytes, not {}", stamp.size, blob.size);
+            return Ok(Presence::Damaged(what));
+        }
+        if !self.deep && self.with_ledger(|ledger| ledger.find(&blob.digest, stamp).is_some())? {
+            return Ok(Presence::Recorded);
+        }
+        // What its media type promises is not in question here, only its bytes.
+        let bare = Descriptor::new("".into(), blob.digest.clone(), blob.size);
+        match Blob::file(bare, FileRange::whole(file)?).pour(&mut |_| Ok(())) {
+            Ok(_) => {
+                self.with_ledger(|ledger| ledger.note(&blob.digest, stamp, None))?;
+                Ok(Presence::Checked)
+            }
+            Err(error) if error.is_bad_source() => Ok(Presence::Damaged("has other bytes".into())),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The layers that images of this directory say unpack to what is wanted: not checked yet.
+    pub(super) fn candidates(&self, wanted: &WantedLayers<'_>) -> BTreeMap<DiffId, Vec<Descriptor>> {
+        let mut found: BTreeMap<DiffId, Vec<Descriptor>> = BTreeMap::new();
+        let mut entries = self.entries().ok().flatten().unwrap_or_default();
+        let near = wanted.near.map(crate::image::Tag::as_str);
+        entries.sort_by_key(|entry| near.is_none() || entry.ref_name() != near);
+        let mut seen = std::collections::BTreeSet::new();
+        for entry in entries {
+            let mut below = vec![entry];
+            while let Some(descriptor) = below.pop() {
+                // An image that cannot be read is of no use here; it may be somebody else's.
+                let Ok(manifest) = self.manifest(&descriptor) else {
+                    continue;
+                };
+                if seen.insert(descriptor.digest) {
+                    below.extend_from_slice(manifest.children());
+                    self.collect(&manifest, wanted, &mut found);
+                }
+            }
+            if found.len() == wanted.diff_ids.len() {
+                break;
+            }
+        }
+        found
+    }
+
+    fn collect(
+        &self,
+        manifest: &Manifest,
+        wanted: &WantedLayers<'_>,
+        found: &mut BTreeMap<DiffId, Vec<Descriptor>>,
+    ) {
+        let Body::Image(image) = manifest.body() else {
+            return;
+        };
+        let Some(Ok(config)) = image.is_container().then(|| self.config(&image.config)) else {
+            return;
+        };
+        if config.diff_ids().len() != image.layers.len() {
+            return;
+        }
+        for (diff_id, layer) in config.diff_ids().iter().zip(&image.layers) {
+            let fits = wanted.diff_ids.contains(diff_id)
+                && layer.media_type.compression() == Some(wanted.compression)
+                && matches!(self.find(&layer.digest), Ok(Found::File(_, stamp)) if stamp.size == layer.size);
+            if fits {
+                found.entry(diff_id.clone()).or_default().push(layer.clone());
+            }
+        }
+    }
+
+    fn config(&self, descriptor: &Descriptor) -> Result<Config> {
+        Config::parse(&self.blob(descriptor)?.bytes(Config::LIMIT)?)
+    }
+
+    /// Whether a layer really unpacks to `diff_id`: known from before, or read now.
+    pub(super) fn unpacks_to(&self, layer: &Descriptor, diff_id: &DiffId) -> Result<Option<KnownLayer>> {
+        let Found::File(file, stamp) = self.find(&layer.digest)? else {
+            return Ok(None);
+        };
+        let known = KnownLayer {
+            diff_id: diff_id.clone(),
+            layer: layer.clone(),
+        };
+        let recorded = self.with_ledger(|ledger| {
+            let record = ledger.find(&layer.digest, stamp);
+            record.is_some_and(|record| record.diff_id.as_ref() == Some(diff_id))
+        })?;
+        if recorded && !self.deep {
+            return Ok(Some(known));
+        }
+        let blob = Blob::file(layer.clone(), FileRange::whole(file)?).unpacking_to(diff_id.clone());
+        match blob.pour(&mut |_| Ok(())) {
+            Ok(_) => {
+                self.with_ledger(|ledger| ledger.note(&layer.digest, stamp, Some(diff_id)))?;
+                Ok(Some(known))
+            }
+            Err(error) if error.is_bad_source() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Notes that a file is the blob it is called, because it was written so.
+    pub(super) fn note(&self, digest: &Digest, stamp: Stamp, diff_id: Option<&DiffId>) -> Result<()> {
+        self.with_ledger(|ledger| ledger.note(digest, stamp, diff_id))
+    }
+
+    /// The lines by which the ledger has grown since the last time.
+    pub(super) fn take_fresh(&self) -> Result<String> {
+        self.with_ledger(Ledger::take_fresh)
+    }
+
+    pub(super) fn find(&self, digest: &Digest) -> Result<Found> {
+        match self.blobs(digest.algorithm())? {
+            Some(dir) => dir.find(digest.hex()),
+            None => Ok(Found::Nothing),
+        }
+    }
+
+    fn blobs(&self, algorithm: Algorithm) -> Result<Option<Dir>> {
+        let Some(root) = self.root()? else {
+            return Ok(None);
+        };
+        match root.sub("blobs")? {
+            Some(blobs) => blobs.sub(algorithm.as_str()),
+            None => Ok(None),
+        }
+    }
+
+    fn with_ledger<T>(&self, work: impl FnOnce(&mut Ledger) -> T) -> Result<T> {
+        let mut ledger = locked(&self.ledger);
+        if ledger.is_none() {
+            let own = match self.root()? {
+                Some(root) => root.sub(OWN)?,
+                None => None,
+            };
+            let text = match own {
+                Some(own) => own.read(ledger::FILE, ledger::LIMIT)?,
+                None => None,
+            };
+            let text = text.map(|(text, _)| text).unwrap_or_default();
+            *ledger = Some(Ledger::parse(&String::from_utf8_lossy(&text)));
+        }
+        Ok(work(ledger.get_or_insert_default()))
+    }
+
+    fn missing(&self, digest: &Digest) -> Error {
+        Error::new(ErrorKind::NotFound, format!("{self} has no {digest}"))
+    }
+}
+
+impl fmt::Display for Layout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "oci:{}", self.path.display())
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

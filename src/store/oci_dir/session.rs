@@ -1,0 +1,363 @@
+//! Writing into an OCI directory so that a kill at any instruction leaves the old image or the new
+//! one (R-13 to R-15).
+//!
+//! A writer has a directory of its own inside `.imgcopy`, locked while it lives. Blobs are written
+//! there, synced, and renamed into `blobs/`; `index.json` is replaced last, under one lock for all
+//! writers. A directory of a writer that died is known by its lock being free, and swept.
+
+use std::fs::{File, TryLockError};
+use std::hash::{BuildHasher as _, RandomState};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::files::{Dir, Found, Stamp};
+use super::layout::OWN;
+use super::{index, ledger};
+use crate::error::{Attempt as _, Error, ErrorKind, Result};
+use crate::image::{Descriptor, Digest, Tag};
+
+const LOCK: &str = "lock";
+const STAGE: &str = "stage-";
+const MARKER: (&str, &[u8]) = ("oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#);
+
+/// One writer at work.
+pub(super) struct Session {
+    root: Dir,
+    own: Dir,
+    stage: Dir,
+    stage_name: String,
+    /// Keeps the stage locked: others can tell that this writer lives.
+    _alive: File,
+    /// Whether the layout did not exist before.
+    is_new: bool,
+    /// The topmost directory that had to be made for it.
+    made: Option<PathBuf>,
+    next: AtomicU64,
+}
+
+/// The lock that writers of one directory share, held.
+struct Lock {
+    _file: File,
+}
+
+impl Session {
+    /// Begins to write: makes what is missing of the layout, and sweeps what dead writers left.
+    pub(super) fn begin(path: &Path) -> Result<Self> {
+        let made = make_missing(path)?;
+        for _ in 0..100 {
+            let root = Dir::open(path).attempting(|| format!("cannot open {}", path.display()))?;
+            let (own, _) = root.make_sub(OWN, 0o777)?;
+            // Another writer may have taken the whole directory back before we had the lock.
+            let Some(lock) = Lock::take(&own)? else {
+                make_missing(path)?;
+                continue;
+            };
+            sweep(&own)?;
+            let (stage, stage_name) = make_stage(&own)?;
+            let alive = stage.as_file()?;
+            alive.lock().attempting(|| format!("cannot lock {}", stage.path().display()))?;
+            let mut session = Self {
+                root,
+                own,
+                stage,
+                stage_name,
+                _alive: alive,
+                is_new: false,
+                made,
+                next: AtomicU64::new(0),
+            };
+            session.mark()?;
+            drop(lock);
+            return Ok(session);
+        }
+        let what = format!("{} is made and removed again and again", path.display());
+        Err(Error::new(ErrorKind::Io, what))
+    }
+
+    fn mark(&mut self) -> Result<()> {
+        let (name, text) = MARKER;
+        if let Found::Nothing = self.root.find(name)? {
+            self.replace(&self.root, name, text)?;
+            self.is_new = true;
+        }
+        Ok(())
+    }
+
+    /// A new file to write a blob into. It goes unless it is placed.
+    pub(super) fn stage(self: &Arc<Self>) -> Result<Staged> {
+        let name = self.next_name();
+        Ok(Staged {
+            file: self.stage.create(&name)?,
+            name,
+            session: Arc::clone(self),
+            is_placed: false,
+        })
+    }
+
+    fn next_name(&self) -> String {
+        self.next.fetch_add(1, Ordering::Relaxed).to_string()
+    }
+
+    /// Writes a small file in one step.
+    fn replace(&self, dir: &Dir, name: &str, text: &[u8]) -> Result<()> {
+        let staged = self.write_staged(text)?;
+        self.stage.rename(&staged, dir, name)?;
+        dir.sync()
+    }
+
+    fn write_staged(&self, text: &[u8]) -> Result<String> {
+        let name = self.next_name();
+        let written = self.stage.create(&name).and_then(|mut file| {
+            file.write_all(text)?;
+            file.sync_data()?;
+            Ok(name.clone())
+        });
+        if written.is_err() {
+            // The first failure is the one to tell.
+            let _ = self.stage.remove(&name);
+        }
+        written
+    }
+
+    /// Gives out an image: `index.json` names it from here on. `pieces` are the blobs and manifests
+    /// that it needs, with their sizes; all of them must be there.
+    pub(super) fn publish(&self, image: &Descriptor, tags: &[Tag], pieces: &[Descriptor]) -> Result<()> {
+        let _lock = self.lock()?;
+        for piece in pieces {
+            self.check(piece)?;
+        }
+        self.sync_blobs()?;
+        // Writers that know nothing of our lock are seen by the file having changed meanwhile.
+        for _ in 0..100 {
+            let before = self.root.read("index.json", index::LIMIT)?;
+            let text = before.as_ref().map(|(text, _)| text.as_slice());
+            let Some(text) = index::with_image(text, image, tags)? else {
+                return Ok(());
+            };
+            let staged = self.write_staged(&text)?;
+            let now = match self.root.find("index.json")? {
+                Found::File(_, stamp) => Some(stamp),
+                _ => None,
+            };
+            if now == before.map(|(_, stamp)| stamp) {
+                self.stage.rename(&staged, &self.root, "index.json")?;
+                return self.root.sync();
+            }
+            self.stage.remove(&staged)?;
+        }
+        Err(Error::new(ErrorKind::Io, "index.json is being changed by another program all the time"))
+    }
+
+    fn check(&self, piece: &Descriptor) -> Result<()> {
+        let missing = || {
+            let what = format!("{} has vanished from {}", piece.digest, self.root.path().display());
+            Error::new(ErrorKind::Io, what)
+        };
+        let dir = self.root.sub("blobs")?.ok_or_else(missing)?;
+        let dir = dir.sub(piece.digest.algorithm().as_str())?.ok_or_else(missing)?;
+        match dir.find(piece.digest.hex())? {
+            Found::File(_, stamp) if stamp.size == piece.size => Ok(()),
+            _ => Err(missing()),
+        }
+    }
+
+    fn sync_blobs(&self) -> Result<()> {
+        let Some(blobs) = self.root.sub("blobs")? else {
+            return Ok(());
+        };
+        for (name, is_dir) in blobs.list()? {
+            if is_dir && let Some(dir) = blobs.sub(&name)? {
+                dir.sync()?;
+            }
+        }
+        blobs.sync()
+    }
+
+    /// Adds to the ledger.
+    pub(super) fn record(&self, lines: &str) -> Result<()> {
+        let _lock = self.lock()?;
+        let mut file = self.own.append(ledger::FILE)?;
+        // A line that a crash cut short must not spoil the next one.
+        file.write_all(format!("\n{lines}").as_bytes())
+            .attempting(|| "cannot add to the ledger")
+    }
+
+    /// Takes a layout back that this session made, unless something is in use in it already.
+    pub(super) fn discard(&self) -> Result<()> {
+        let _lock = self.lock()?;
+        let is_used = !matches!(self.root.find("index.json")?, Found::Nothing);
+        if !self.is_new || is_used || self.others_are_alive()? {
+            return Ok(());
+        }
+        remove_tree(&self.root, "blobs")?;
+        self.root.remove(MARKER.0)?;
+        remove_tree(&self.root, OWN)?;
+        self.remove_made();
+        Ok(())
+    }
+
+    fn others_are_alive(&self) -> Result<bool> {
+        for name in stages(&self.own)? {
+            if name != self.stage_name && !is_dead(&self.own, &name)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Removes the directories that were made for the layout, while they are empty.
+    fn remove_made(&self) {
+        let Some(topmost) = &self.made else {
+            return;
+        };
+        for directory in self.root.path().ancestors() {
+            let removed = std::fs::remove_dir(directory).is_ok();
+            if !removed || directory == topmost {
+                return;
+            }
+        }
+    }
+
+    fn lock(&self) -> Result<Lock> {
+        Lock::take(&self.own)?.ok_or_else(|| {
+            let what = format!("{} was removed while it was being written", self.root.path().display());
+            Error::new(ErrorKind::Io, what)
+        })
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // What cannot be removed now is swept by the next writer.
+        let _ = remove_tree(&self.own, &self.stage_name);
+    }
+}
+
+/// A blob that is being written.
+pub(super) struct Staged {
+    pub(super) file: File,
+    name: String,
+    session: Arc<Session>,
+    is_placed: bool,
+}
+
+impl Staged {
+    /// Makes the content durable and gives it its final name.
+    pub(super) fn place(mut self, digest: &Digest) -> Result<Stamp> {
+        self.file.sync_data().attempting(|| format!("cannot sync {digest}"))?;
+        let (blobs, _) = self.session.root.make_sub("blobs", 0o777)?;
+        let (dir, _) = blobs.make_sub(digest.algorithm().as_str(), 0o777)?;
+        if let Found::Other("a directory") = dir.find(digest.hex())? {
+            dir.remove_dir(digest.hex())?;
+        }
+        self.session.stage.rename(&self.name, &dir, digest.hex())?;
+        self.is_placed = true;
+        Stamp::now(&self.file)
+    }
+
+    /// What is left of the file system, in bytes.
+    pub(super) fn room(&self) -> Option<u64> {
+        let room = rustix::fs::fstatvfs(&self.file).ok()?;
+        Some(room.f_bavail * room.f_frsize)
+    }
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        if !self.is_placed {
+            let _ = self.session.stage.remove(&self.name);
+        }
+    }
+}
+
+impl Lock {
+    /// Waits for the lock. `None` if the file was removed meanwhile, and the directory with it.
+    fn take(own: &Dir) -> Result<Option<Lock>> {
+        let file = match own.append(LOCK) {
+            Ok(file) => file,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        file.lock().attempting(|| format!("cannot lock {}", own.path().display()))?;
+        let is_linked = match own.find(LOCK)? {
+            Found::File(_, stamp) => stamp.inode == Stamp::now(&file)?.inode,
+            _ => false,
+        };
+        Ok(is_linked.then_some(Lock { _file: file }))
+    }
+}
+
+/// Removes what dead writers left. Only under the lock: a stage that is being made is not locked yet.
+fn sweep(own: &Dir) -> Result<()> {
+    for name in stages(own)? {
+        if is_dead(own, &name)? {
+            remove_tree(own, &name)?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a directory holds leftovers of dead writers.
+pub(super) fn needs_sweep(root: &Dir) -> Result<bool> {
+    let Some(own) = root.sub(OWN)? else {
+        return Ok(false);
+    };
+    for name in stages(&own)? {
+        if is_dead(&own, &name)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn stages(own: &Dir) -> Result<Vec<String>> {
+    let names = own.list()?.into_iter();
+    Ok(names.map(|(name, _)| name).filter(|name| name.starts_with(STAGE)).collect())
+}
+
+/// A stage that nobody has locked. One that just vanished counts as dead too.
+fn is_dead(own: &Dir, name: &str) -> Result<bool> {
+    let Some(stage) = own.sub(name)? else {
+        return Ok(true);
+    };
+    match stage.as_file()?.try_lock() {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(error)) => Err(error.into()),
+    }
+}
+
+fn make_stage(own: &Dir) -> Result<(Dir, String)> {
+    loop {
+        let random = RandomState::new().hash_one(std::process::id());
+        let name = format!("{STAGE}{}-{random:016x}", std::process::id());
+        let (stage, made) = own.make_sub(&name, 0o700)?;
+        if made {
+            return Ok((stage, name));
+        }
+    }
+}
+
+/// Makes a directory and those above it. Returns the topmost one that was missing.
+fn make_missing(path: &Path) -> Result<Option<PathBuf>> {
+    let missing = path.ancestors().filter(|it| !it.as_os_str().is_empty());
+    let topmost = missing.take_while(|it| !it.exists()).last().map(Path::to_path_buf);
+    std::fs::create_dir_all(path).attempting(|| format!("cannot make {}", path.display()))?;
+    Ok(topmost)
+}
+
+fn remove_tree(dir: &Dir, name: &str) -> Result<()> {
+    let Some(sub) = dir.sub(name)? else {
+        return Ok(());
+    };
+    for (inner, is_dir) in sub.list()? {
+        if is_dir {
+            remove_tree(&sub, &inner)?;
+        } else {
+            sub.remove(&inner)?;
+        }
+    }
+    dir.remove_dir(name)
+}

@@ -1,0 +1,40 @@
+//! From a reference to the store that it names.
+
+use super::archive::DockerArchive;
+use super::oci_dir::OciDir;
+use super::{Destination, Source};
+use crate::error::{Attempt as _, Error, ErrorKind, Result};
+use crate::image::Reference;
+
+/// Opens the place that a reference names, to read from it.
+///
+/// # Errors
+/// `NotFound` if there is no such place; otherwise what opening it gives.
+pub fn open_source(reference: &Reference) -> Result<Box<dyn Source>> {
+    let opened: Result<Box<dyn Source>> = match reference {
+        Reference::DockerArchive { path, .. } => {
+            DockerArchive::open(path).map(|archive| Box::new(archive) as Box<dyn Source>)
+        }
+        Reference::OciDir { path, .. } => {
+            OciDir::open(path).map(|directory| Box::new(directory) as Box<dyn Source>)
+        }
+    };
+    opened.attempting(|| format!("cannot open {reference}"))
+}
+
+/// Opens the place that a reference names, to write to it. Nothing is written until something is
+/// put there. With `deep`, content that is there already is read again even if imgcopy wrote it.
+///
+/// # Errors
+/// `Unsupported` if it is no place to write to; otherwise what opening it gives.
+pub fn open_destination(reference: &Reference, deep: bool) -> Result<Box<dyn Destination>> {
+    match reference {
+        Reference::OciDir { path, .. } => OciDir::open_or_new(path)
+            .map(|directory| Box::new(directory.deep(deep)) as Box<dyn Destination>)
+            .attempting(|| format!("cannot open {reference}")),
+        Reference::DockerArchive { .. } => {
+            let what = format!("{reference} cannot be written to by this version; oci: can");
+            Err(Error::new(ErrorKind::Unsupported, what))
+        }
+    }
+}
