@@ -162,7 +162,10 @@ mod tests {
         let error = Error::from(cause).attempting("cannot write blob x to oci:y");
         assert_eq!(error.kind(), ErrorKind::NoSpace);
         assert_eq!(error.to_string(), "cannot write blob x to oci:y");
-        assert_eq!(error.source().unwrap().to_string(), "No space left on device");
+        assert_eq!(
+            error.source().unwrap().to_string(),
+            "No space left on device"
+        );
     }
 
     #[test]

@@ -89,7 +89,10 @@ async fn run(plan: &Plan, job: &Job<'_>, observer: &Arc<dyn Observer>) -> Result
 }
 
 fn moves(step: &BlobStep) -> bool {
-    matches!(step.action, BlobAction::Send | BlobAction::Recompress { .. })
+    matches!(
+        step.action,
+        BlobAction::Send | BlobAction::Recompress { .. }
+    )
 }
 
 /// What each blob of the source is called at the destination.
@@ -126,7 +129,12 @@ async fn move_blob(
     let digest = step.blob.digest.clone();
     let watch = {
         let (digest, observer) = (digest.clone(), Arc::clone(observer));
-        move |bytes| observer.event(&Event::Advanced { blob: &digest, bytes })
+        move |bytes| {
+            observer.event(&Event::Advanced {
+                blob: &digest,
+                bytes,
+            })
+        }
     };
     let mut blob = job.source.blob(&step.blob).await?.watched(Arc::new(watch));
     if let (BlobAction::Recompress { to }, Some(workers)) = (&step.action, workers) {
@@ -162,7 +170,10 @@ async fn write_manifests(plan: &Plan, job: &Job<'_>, stored: &Stored) -> Result<
         let descriptor = match &step.action {
             ManifestAction::Keep(digest) => {
                 let own = step.manifest.descriptor();
-                Descriptor { digest: digest.clone(), ..own.clone() }
+                Descriptor {
+                    digest: digest.clone(),
+                    ..own.clone()
+                }
             }
             _ => {
                 written += 1;
@@ -187,7 +198,12 @@ async fn write_manifest(
 ) -> Result<Descriptor> {
     let manifest = match step.action {
         ManifestAction::Rewrite => {
-            let what = || format!("cannot rewrite manifest {}", step.manifest.descriptor().digest);
+            let what = || {
+                format!(
+                    "cannot rewrite manifest {}",
+                    step.manifest.descriptor().digest
+                )
+            };
             step.manifest.with_replaced(names).attempting(what)?
         }
         _ => step.manifest.clone(),

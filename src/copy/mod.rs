@@ -15,9 +15,7 @@ use crate::store::{Destination, Source};
 
 pub use execute::{Outcome, execute};
 pub use observe::{Event, Observer, Silent};
-pub use plan::{
-    BlobAction, BlobStep, ManifestAction, ManifestStep, Plan, Reason, Totals, plan,
-};
+pub use plan::{BlobAction, BlobStep, ManifestAction, ManifestStep, Plan, Reason, Totals, plan};
 pub use survey::{Survey, SurveyedImage, survey};
 
 /// One image to copy: from where, to where, and how.

@@ -169,27 +169,32 @@ impl Plan {
 
     /// What it comes to.
     pub fn totals(&self) -> Totals {
-        self.blobs.iter().fold(Totals::default(), |mut totals, step| {
-            match &step.action {
-                BlobAction::Keep { stored } => {
-                    totals.kept += 1;
-                    totals.kept_bytes += stored.size;
+        self.blobs
+            .iter()
+            .fold(Totals::default(), |mut totals, step| {
+                match &step.action {
+                    BlobAction::Keep { stored } => {
+                        totals.kept += 1;
+                        totals.kept_bytes += stored.size;
+                    }
+                    BlobAction::Send | BlobAction::Recompress { .. } => {
+                        totals.moving += 1;
+                        totals.bytes += step.blob.size;
+                    }
+                    BlobAction::Leave => {}
                 }
-                BlobAction::Send | BlobAction::Recompress { .. } => {
-                    totals.moving += 1;
-                    totals.bytes += step.blob.size;
-                }
-                BlobAction::Leave => {}
-            }
-            totals
-        })
+                totals
+            })
     }
 }
 
 /// How a layer shall be compressed, if it shall be at all: plain ones as the user wants, or gzip
 /// where the source leaves it open; and those in forms that images do not have.
 pub(super) fn target(survey: &Survey, image: &ImageManifest, layer: &Descriptor) -> Option<Coding> {
-    let own = layer.media_type.compression().filter(|_| image.is_container())?;
+    let own = layer
+        .media_type
+        .compression()
+        .filter(|_| image.is_container())?;
     let open = survey.promise == Promise::ImageId;
     let wanted = survey.compression.or(open.then_some(Coding::GZIP))?;
     let changes = match own {
@@ -225,7 +230,10 @@ pub fn plan(survey: &Survey) -> Result<Plan> {
 
 fn blob_steps(survey: &Survey, image: &SurveyedImage) -> Result<Vec<BlobStep>> {
     let config = image.manifest.as_image().map(|image| &image.config);
-    let mut steps: Vec<BlobStep> = config.map(|config| verbatim(survey, config)).into_iter().collect();
+    let mut steps: Vec<BlobStep> = config
+        .map(|config| verbatim(survey, config))
+        .into_iter()
+        .collect();
     for layer in image.layers(survey) {
         steps.push(match layer.target {
             Some(to) => recompressed(survey, &layer, to)?,
@@ -255,17 +263,35 @@ fn verbatim(survey: &Survey, blob: &Descriptor) -> BlobStep {
 }
 
 fn recompressed(survey: &Survey, layer: &SurveyedLayer<'_>, to: Coding) -> Result<BlobStep> {
-    let SurveyedLayer { descriptor, diff_id, .. } = layer;
-    let own = descriptor.media_type.compression().unwrap_or(Compression::None);
-    if descriptor.media_type.with_compression(to.compression()).is_none() {
-        let what = format!("{} has no form for {}", descriptor.media_type, to.compression());
+    let SurveyedLayer {
+        descriptor,
+        diff_id,
+        ..
+    } = layer;
+    let own = descriptor
+        .media_type
+        .compression()
+        .unwrap_or(Compression::None);
+    if descriptor
+        .media_type
+        .with_compression(to.compression())
+        .is_none()
+    {
+        let what = format!(
+            "{} has no form for {}",
+            descriptor.media_type,
+            to.compression()
+        );
         return Err(Error::new(ErrorKind::Unsupported, what));
     }
     if let Some(diff_id) = diff_id
         && own == Compression::None
         && **diff_id != descriptor.digest
     {
-        let what = format!("layer {} is plain, and the config calls it {diff_id}", descriptor.digest);
+        let what = format!(
+            "layer {} is plain, and the config calls it {diff_id}",
+            descriptor.digest
+        );
         return Err(Error::new(ErrorKind::Invalid, what));
     }
     let is_it = |known: &&KnownLayer| {
@@ -293,9 +319,10 @@ fn manifest_steps(survey: &Survey, blobs: &[BlobStep]) -> Result<Vec<ManifestSte
     for image in &survey.images {
         let manifest = image.manifest.clone();
         let (action, because) = match renaming.apply(&manifest)? {
-            Renamed::Not => {
-                as_present(survey.presence.get(&manifest.descriptor().digest), &manifest)
-            }
+            Renamed::Not => as_present(
+                survey.presence.get(&manifest.descriptor().digest),
+                &manifest,
+            ),
             _ => (ManifestAction::Rewrite, changed(&manifest)),
         };
         steps.push(ManifestStep {
@@ -316,7 +343,9 @@ fn settle_root(survey: &Survey, renaming: &Renaming, steps: &mut [ManifestStep])
     };
     let digest = &root.manifest.descriptor().digest;
     match &root.action {
-        ManifestAction::Keep(digest) if !stands(survey, |current| current.descriptor().digest == *digest) => {
+        ManifestAction::Keep(digest)
+            if !stands(survey, |current| current.descriptor().digest == *digest) =>
+        {
             (root.action, root.because) = (ManifestAction::Name, Reason::NameMoves);
         }
         ManifestAction::Rewrite => {
@@ -343,8 +372,15 @@ fn settle_root(survey: &Survey, renaming: &Renaming, steps: &mut [ManifestStep])
 
 /// Whether every name stands for a manifest that is as asked, and for one and the same.
 fn stands(survey: &Survey, is_so: impl Fn(&Manifest) -> bool) -> bool {
-    let all = survey.current.iter().all(|current| current.as_ref().is_some_and(&is_so));
-    let mut digests = survey.current.iter().flatten().map(|current| &current.descriptor().digest);
+    let all = survey
+        .current
+        .iter()
+        .all(|current| current.as_ref().is_some_and(&is_so));
+    let mut digests = survey
+        .current
+        .iter()
+        .flatten()
+        .map(|current| &current.descriptor().digest);
     let first = digests.next();
     all && first.is_some() && digests.all(|other| Some(other) == first)
 }
@@ -353,18 +389,28 @@ fn says_the_same(survey: &Survey, current: &Manifest, new: &Manifest) -> bool {
     let is_there = |child: &Descriptor| {
         let presence = survey.presence.get(&child.digest);
         matches!(presence, Some(Presence::Recorded | Presence::Checked))
-            || survey.absent.iter().any(|absent| absent.digest == child.digest)
+            || survey
+                .absent
+                .iter()
+                .any(|absent| absent.digest == child.digest)
     };
     match (current.as_image(), new.as_image()) {
         (Some(one), Some(other)) => {
             let layers = |image: &ImageManifest| -> Vec<Digest> {
-                image.layers.iter().map(|layer| layer.digest.clone()).collect()
+                image
+                    .layers
+                    .iter()
+                    .map(|layer| layer.digest.clone())
+                    .collect()
             };
             current.descriptor().media_type == new.descriptor().media_type
                 && one.config.digest == other.config.digest
                 && layers(one) == layers(other)
         }
-        _ => current.descriptor().digest == new.descriptor().digest && new.children().iter().all(is_there),
+        _ => {
+            current.descriptor().digest == new.descriptor().digest
+                && new.children().iter().all(is_there)
+        }
     }
 }
 

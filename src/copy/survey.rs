@@ -89,7 +89,10 @@ fn no_image(job: &Job<'_>) -> Error {
 
 async fn survey_image(job: &Job<'_>, survey: &Survey, manifest: Manifest) -> Result<SurveyedImage> {
     let changes = |image: &&ImageManifest| {
-        image.layers.iter().any(|layer| target(survey, image, layer).is_some())
+        image
+            .layers
+            .iter()
+            .any(|layer| target(survey, image, layer).is_some())
     };
     let config = match manifest.as_image().filter(changes) {
         Some(image) => Some(read_config(job.source, &image.config).await?),
@@ -122,7 +125,10 @@ async fn current(job: &Job<'_>) -> Result<Vec<Option<Manifest>>> {
 /// Foreign layers that live elsewhere: with a URL, and not at the source.
 async fn absent_blobs(job: &Job<'_>, survey: &Survey) -> Result<Vec<Descriptor>> {
     let mut absent = Vec::new();
-    let blobs = survey.images.iter().flat_map(|image| image.manifest.blobs());
+    let blobs = survey
+        .images
+        .iter()
+        .flat_map(|image| image.manifest.blobs());
     for blob in blobs.filter(|blob| blob.may_live_elsewhere()) {
         match job.source.blob(blob).await {
             Ok(_) => {}
@@ -138,7 +144,10 @@ async fn known_layers(job: &Job<'_>, survey: &Survey) -> Result<Vec<KnownLayer>>
     for image in &survey.images {
         for layer in image.layers(survey) {
             if let (Some(coding), Some(diff_id)) = (layer.target, layer.diff_id) {
-                wanted.entry(coding.compression()).or_default().insert(diff_id.clone());
+                wanted
+                    .entry(coding.compression())
+                    .or_default()
+                    .insert(diff_id.clone());
             }
         }
     }
@@ -172,9 +181,14 @@ async fn presence(job: &Job<'_>, survey: &Survey) -> Result<BTreeMap<Digest, Pre
     let questions = pieces.into_values().map(|piece| async move {
         let presence = job.destination.presence(&piece).await;
         let what = || format!("cannot look for {} in {}", piece.digest, job.destination);
-        presence.attempting(what).map(|presence| (piece.digest, presence))
+        presence
+            .attempting(what)
+            .map(|presence| (piece.digest, presence))
     });
-    stream::iter(questions).buffer_unordered(PARALLEL).try_collect().await
+    stream::iter(questions)
+        .buffer_unordered(PARALLEL)
+        .try_collect()
+        .await
 }
 
 /// A layer of a surveyed image.
@@ -191,15 +205,24 @@ impl SurveyedImage {
         &'s self,
         survey: &'s Survey,
     ) -> impl Iterator<Item = SurveyedLayer<'s>> {
-        let diff_ids = self.config.as_ref().map(Config::diff_ids).unwrap_or_default();
+        let diff_ids = self
+            .config
+            .as_ref()
+            .map(Config::diff_ids)
+            .unwrap_or_default();
         let image = self.manifest.as_image();
         let layers = image.into_iter().flat_map(move |image| {
-            image.layers.iter().map(move |layer| (layer, target(survey, image, layer)))
+            image
+                .layers
+                .iter()
+                .map(move |layer| (layer, target(survey, image, layer)))
         });
-        layers.enumerate().map(|(position, (descriptor, target))| SurveyedLayer {
-            descriptor,
-            diff_id: diff_ids.get(position),
-            target,
-        })
+        layers
+            .enumerate()
+            .map(|(position, (descriptor, target))| SurveyedLayer {
+                descriptor,
+                diff_id: diff_ids.get(position),
+                target,
+            })
     }
 }

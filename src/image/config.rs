@@ -5,13 +5,22 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer};
 
+use super::Platform;
 use super::digest::{DiffId, Digest};
 use super::json::{self, Known};
-use super::Platform;
 use crate::error::Result;
 
 const KNOWN: Known = Known {
-    keys: &["rootfs", "diff_ids", "type", "architecture", "os", "variant", "created", "history"],
+    keys: &[
+        "rootfs",
+        "diff_ids",
+        "type",
+        "architecture",
+        "os",
+        "variant",
+        "created",
+        "history",
+    ],
     // Whatever runs in a container may be described here in any words.
     free: &["config", "container_config", "history"],
 };
@@ -125,7 +134,10 @@ mod tests {
         let config = Config::parse(text.as_bytes()).unwrap();
         assert_eq!(config.platform.to_string(), "linux/arm64/v8");
         assert_eq!(config.config.env, ["A=b"]);
-        let steps: Vec<_> = config.layer_history().map(|step| step.created_by.as_str()).collect();
+        let steps: Vec<_> = config
+            .layer_history()
+            .map(|step| step.created_by.as_str())
+            .collect();
         assert_eq!(steps, ["one", "two"]);
         let chain = config.chain_ids();
         assert_eq!(chain[0], config.diff_ids()[0]);

@@ -19,7 +19,11 @@ pub struct Platform {
     #[serde(default)]
     pub os: String,
     /// Version of the operating system; Windows has it.
-    #[serde(rename = "os.version", default, skip_serializing_if = "String::is_empty")]
+    #[serde(
+        rename = "os.version",
+        default,
+        skip_serializing_if = "String::is_empty"
+    )]
     pub os_version: String,
     /// Variant of the CPU: `v7`, `v8`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -46,7 +50,12 @@ impl Platform {
 
 impl fmt::Display for Platform {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.os.escape_debug(), self.architecture.escape_debug())?;
+        write!(
+            f,
+            "{}/{}",
+            self.os.escape_debug(),
+            self.architecture.escape_debug()
+        )?;
         if !self.variant.is_empty() {
             write!(f, "/{}", self.variant.escape_debug())?;
         }
@@ -69,10 +78,18 @@ pub struct Descriptor {
     #[serde(deserialize_with = "size")]
     pub size: u64,
     /// Where else it may be had. Never followed.
-    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "lenient")]
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "lenient"
+    )]
     pub urls: Vec<String>,
     /// Free remarks.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "lenient")]
+    #[serde(
+        default,
+        skip_serializing_if = "BTreeMap::is_empty",
+        deserialize_with = "lenient"
+    )]
     pub annotations: BTreeMap<String, String>,
     /// The content itself, carried along.
     #[serde(
@@ -86,7 +103,11 @@ pub struct Descriptor {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub platform: Option<Platform>,
     /// For an artifact: its type.
-    #[serde(rename = "artifactType", default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        rename = "artifactType",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
     pub artifact_type: Option<String>,
 }
 
@@ -170,7 +191,10 @@ mod tests {
         for size in ["-1", "1.5", "1e400", "9223372036854775808", "\"1\"", "null"] {
             assert!(with_size(size).is_err(), "{size}");
         }
-        assert_eq!(with_size("9223372036854775807").unwrap().size, i64::MAX.unsigned_abs());
+        assert_eq!(
+            with_size("9223372036854775807").unwrap().size,
+            i64::MAX.unsigned_abs()
+        );
     }
 
     #[test]
@@ -179,13 +203,18 @@ mod tests {
         descriptor.data = Some(Bytes::from_static(b"hello"));
         let text = serde_json::to_string(&descriptor).unwrap();
         assert!(text.contains(r#""data":"aGVsbG8=""#), "{text}");
-        assert_eq!(serde_json::from_str::<Descriptor>(&text).unwrap(), descriptor);
+        assert_eq!(
+            serde_json::from_str::<Descriptor>(&text).unwrap(),
+            descriptor
+        );
     }
 
     #[test]
     fn windows_versions_are_read() {
-        let platform: Platform =
-            serde_json::from_str(r#"{"architecture":"amd64","os":"windows","os.version":"10.0.1"}"#).unwrap();
+        let platform: Platform = serde_json::from_str(
+            r#"{"architecture":"amd64","os":"windows","os.version":"10.0.1"}"#,
+        )
+        .unwrap();
         assert_eq!(platform.to_string(), "windows/amd64 10.0.1");
     }
 }

@@ -93,7 +93,10 @@ impl FromStr for Digest {
     fn from_str(text: &str) -> Result<Self> {
         let invalid = |why: &str| {
             let shown: String = text.escape_debug().take(100).collect();
-            Error::new(ErrorKind::Invalid, format!("invalid digest \"{shown}\": {why}"))
+            Error::new(
+                ErrorKind::Invalid,
+                format!("invalid digest \"{shown}\": {why}"),
+            )
         };
         let (name, hex) = text
             .split_once(':')

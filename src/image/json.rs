@@ -43,7 +43,10 @@ impl Keys {
             if let Some(name) = twin {
                 return Err(Error::new(
                     ErrorKind::Invalid,
-                    format!("the key \"{}\" would pass for \"{name}\"", key.escape_debug()),
+                    format!(
+                        "the key \"{}\" would pass for \"{name}\"",
+                        key.escape_debug()
+                    ),
                 ));
             }
             if !known.free.contains(&key.as_str()) {

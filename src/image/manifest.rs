@@ -10,10 +10,10 @@ use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
+use super::Descriptor;
 use super::digest::Digest;
 use super::json::{self, Known};
 use super::media_type::{MediaKind, MediaType};
-use super::Descriptor;
 use crate::error::{Attempt as _, Error, ErrorKind, Result};
 
 /// The largest manifest that is read, in bytes. The distribution specification asks registries to
@@ -25,9 +25,24 @@ const ENTRY_LIMIT: usize = 4096;
 
 const KNOWN: Known = Known {
     keys: &[
-        "schemaVersion", "mediaType", "config", "layers", "manifests", "digest", "size", "urls",
-        "data", "annotations", "platform", "subject", "artifactType", "architecture", "os",
-        "variant", "fsLayers", "history",
+        "schemaVersion",
+        "mediaType",
+        "config",
+        "layers",
+        "manifests",
+        "digest",
+        "size",
+        "urls",
+        "data",
+        "annotations",
+        "platform",
+        "subject",
+        "artifactType",
+        "architecture",
+        "os",
+        "variant",
+        "fsLayers",
+        "history",
     ],
     free: &["annotations"],
 };
@@ -242,7 +257,10 @@ fn written(bytes: serde_json::Result<Vec<u8>>) -> Result<Bytes> {
 
 fn read(bytes: &[u8], hint: &MediaType) -> Result<(Body, MediaType)> {
     if bytes.len() as u64 > MANIFEST_LIMIT {
-        let what = format!("a manifest of {} bytes is over the limit of {MANIFEST_LIMIT}", bytes.len());
+        let what = format!(
+            "a manifest of {} bytes is over the limit of {MANIFEST_LIMIT}",
+            bytes.len()
+        );
         return Err(Error::new(ErrorKind::Invalid, what));
     }
     let shape: Shape = json::parse(bytes, &KNOWN)?;
@@ -278,17 +296,28 @@ impl Shape {
         let is_index = self.manifests.is_some();
         let is_image = self.config.is_some() || self.layers.is_some();
         let is_old = self.fs_layers.is_some();
-        if [is_index, is_image, is_old].into_iter().filter(|is| *is).count() > 1
+        if [is_index, is_image, is_old]
+            .into_iter()
+            .filter(|is| *is)
+            .count()
+            > 1
             || (self.history.is_some() && !is_old)
         {
             let what = "it is ambiguous: fields of a manifest and of an index stand side by side";
             return Err(Error::new(ErrorKind::Invalid, what));
         }
         if !self.media_type.is_empty() && !hint.is_empty() && self.media_type != *hint {
-            let what = format!("it says that it is {}, its descriptor says {hint}", self.media_type);
+            let what = format!(
+                "it says that it is {}, its descriptor says {hint}",
+                self.media_type
+            );
             return Err(Error::new(ErrorKind::Invalid, what));
         }
-        let said = if self.media_type.is_empty() { hint } else { &self.media_type };
+        let said = if self.media_type.is_empty() {
+            hint
+        } else {
+            &self.media_type
+        };
         let seen = if is_index {
             MediaKind::Index
         } else if is_image {
@@ -297,17 +326,22 @@ impl Shape {
             MediaKind::Schema1
         };
         match said.kind() {
-            MediaKind::Index | MediaKind::Manifest if said.kind() != seen && (is_index || is_image || is_old) => {
+            MediaKind::Index | MediaKind::Manifest
+                if said.kind() != seen && (is_index || is_image || is_old) =>
+            {
                 let what = format!("it says that it is {said}, but its fields are of another kind");
                 Err(Error::new(ErrorKind::Invalid, what))
             }
             // Without a media type the fields decide: the specification made it optional.
             MediaKind::Other if said.is_empty() && is_index => Ok(MediaType::OCI_INDEX.into()),
             MediaKind::Other if said.is_empty() && is_image => Ok(MediaType::OCI_MANIFEST.into()),
-            MediaKind::Other if is_old => Ok("application/vnd.docker.distribution.manifest.v1+json".into()),
-            MediaKind::Other if said.is_empty() => {
-                Err(Error::new(ErrorKind::Invalid, "it is neither a manifest nor an index"))
+            MediaKind::Other if is_old => {
+                Ok("application/vnd.docker.distribution.manifest.v1+json".into())
             }
+            MediaKind::Other if said.is_empty() => Err(Error::new(
+                ErrorKind::Invalid,
+                "it is neither a manifest nor an index",
+            )),
             _ => Ok(said.clone()),
         }
     }
@@ -349,7 +383,10 @@ mod tests {
     fn s02_s03_the_descriptor_rules() {
         let named = Descriptor::of(MediaType::OCI_INDEX.into(), b"other");
         let bytes = Bytes::from_static(br#"{"manifests":[]}"#);
-        assert_eq!(Manifest::parse(bytes, &named).unwrap_err().kind(), ErrorKind::Corrupt);
+        assert_eq!(
+            Manifest::parse(bytes, &named).unwrap_err().kind(),
+            ErrorKind::Corrupt
+        );
     }
 
     #[test]
@@ -358,7 +395,10 @@ mod tests {
         let both = format!(r#"{{"config":{config},"layers":[],"manifests":[]}}"#);
         let index_with_layers = r#"{"manifests":[],"layers":[]}"#;
         let with_history = format!(r#"{{"config":{config},"layers":[],"history":[]}}"#);
-        let says_index = format!(r#"{{"mediaType":"{}","config":{config}}}"#, MediaType::OCI_INDEX);
+        let says_index = format!(
+            r#"{{"mediaType":"{}","config":{config}}}"#,
+            MediaType::OCI_INDEX
+        );
         for media_type in [MediaType::OCI_MANIFEST, MediaType::OCI_INDEX, ""] {
             for text in [&both, index_with_layers, &with_history, &says_index] {
                 let error = of(text, media_type).unwrap_err();
@@ -372,7 +412,10 @@ mod tests {
     #[test]
     fn s14_schema_1_is_refused_by_name() {
         let text = r#"{"schemaVersion":1,"fsLayers":[],"history":[]}"#;
-        for media_type in ["", "application/vnd.docker.distribution.manifest.v1+prettyjws"] {
+        for media_type in [
+            "",
+            "application/vnd.docker.distribution.manifest.v1+prettyjws",
+        ] {
             let error = of(text, media_type).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Unsupported);
             assert!(error.to_string().contains("schema 1"));
@@ -412,7 +455,13 @@ mod tests {
             Digest::of(b"attestation")
         );
         let new = Descriptor::of(MediaType::OCI_MANIFEST.into(), b"new");
-        let changed = of(&text, "").unwrap().with_replaced(&BTreeMap::from([(old, new.clone())])).unwrap();
-        assert_eq!(changed.children()[0].annotations[ATTESTED], new.digest.to_string());
+        let changed = of(&text, "")
+            .unwrap()
+            .with_replaced(&BTreeMap::from([(old, new.clone())]))
+            .unwrap();
+        assert_eq!(
+            changed.children()[0].annotations[ATTESTED],
+            new.digest.to_string()
+        );
     }
 }

@@ -203,11 +203,26 @@ mod tests {
     #[test]
     fn layers_are_told_by_their_suffix() {
         let table = [
-            ("application/vnd.oci.image.layer.v1.tar", Some(Compression::None)),
-            ("application/vnd.oci.image.layer.v1.tar+gzip", Some(Compression::Gzip)),
-            ("application/vnd.oci.image.layer.v1.tar+zstd", Some(Compression::Zstd)),
-            ("application/vnd.docker.image.rootfs.diff.tar.gzip", Some(Compression::Gzip)),
-            ("application/vnd.docker.image.rootfs.diff.tar", Some(Compression::None)),
+            (
+                "application/vnd.oci.image.layer.v1.tar",
+                Some(Compression::None),
+            ),
+            (
+                "application/vnd.oci.image.layer.v1.tar+gzip",
+                Some(Compression::Gzip),
+            ),
+            (
+                "application/vnd.oci.image.layer.v1.tar+zstd",
+                Some(Compression::Zstd),
+            ),
+            (
+                "application/vnd.docker.image.rootfs.diff.tar.gzip",
+                Some(Compression::Gzip),
+            ),
+            (
+                "application/vnd.docker.image.rootfs.diff.tar",
+                Some(Compression::None),
+            ),
             ("application/vnd.oci.image.layer.v1.tar+encrypted", None),
             ("application/vnd.oci.image.config.v1+json", None),
             ("text/plain", None),
@@ -215,7 +230,10 @@ mod tests {
         for (text, expected) in table {
             assert_eq!(MediaType::from(text).compression(), expected, "{text}");
         }
-        assert!(MediaType::from("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip").is_foreign_layer());
+        assert!(
+            MediaType::from("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip")
+                .is_foreign_layer()
+        );
     }
 
     #[test]
@@ -227,7 +245,14 @@ mod tests {
         );
         assert!(docker.with_compression(Compression::Zstd).is_none());
         let oci = MediaType::oci_layer(Compression::Gzip);
-        assert_eq!(oci.with_compression(Compression::None).unwrap().as_str(), MediaType::OCI_LAYER);
-        assert!(MediaType::from("text/plain").with_compression(Compression::None).is_none());
+        assert_eq!(
+            oci.with_compression(Compression::None).unwrap().as_str(),
+            MediaType::OCI_LAYER
+        );
+        assert!(
+            MediaType::from("text/plain")
+                .with_compression(Compression::None)
+                .is_none()
+        );
     }
 }

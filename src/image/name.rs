@@ -26,10 +26,14 @@ impl FromStr for Tag {
 
     fn from_str(text: &str) -> Result<Self> {
         let fits = |c: u8| c.is_ascii_alphanumeric() || b"._-:@+/".contains(&c);
-        let begins = text.bytes().next().is_some_and(|c| c.is_ascii_alphanumeric() || c == b'_');
+        let begins = text
+            .bytes()
+            .next()
+            .is_some_and(|c| c.is_ascii_alphanumeric() || c == b'_');
         if !begins || text.len() > 512 || !text.bytes().all(fits) {
             let shown: String = text.escape_debug().take(100).collect();
-            let what = format!("invalid name \"{shown}\": letters, digits and . _ - : @ + / are allowed");
+            let what =
+                format!("invalid name \"{shown}\": letters, digits and . _ - : @ + / are allowed");
             return Err(Error::new(ErrorKind::Invalid, what));
         }
         Ok(Self(text.to_string()))
@@ -82,7 +86,10 @@ impl FromStr for Name {
         match text.strip_prefix('@') {
             None => Ok(Name::Tag(text.parse()?)),
             Some(position) => position.parse().map(Name::At).map_err(|_| {
-                let what = format!("invalid position \"@{}\": a number follows the @", position.escape_debug());
+                let what = format!(
+                    "invalid position \"@{}\": a number follows the @",
+                    position.escape_debug()
+                );
                 Error::new(ErrorKind::Invalid, what)
             }),
         }
@@ -110,7 +117,17 @@ mod tests {
         assert_eq!("@2".parse::<Name>().unwrap(), Name::At(2));
         let tag = "localhost/corpus/oci-amd64:2";
         assert_eq!(tag.parse::<Name>().unwrap().tag().unwrap().as_str(), tag);
-        for bad in ["@", "@x", "@-1", "@99999999999999999999", "a b", "é", ".x", "a\nb", "-x"] {
+        for bad in [
+            "@",
+            "@x",
+            "@-1",
+            "@99999999999999999999",
+            "a b",
+            "é",
+            ".x",
+            "a\nb",
+            "-x",
+        ] {
             assert!(bad.parse::<Name>().is_err(), "{bad}");
         }
     }

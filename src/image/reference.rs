@@ -30,7 +30,13 @@ const DOCKER_ARCHIVE: &str = "docker-archive";
 const OCI: &str = "oci";
 /// Transports of other tools that this version has no store for.
 const ELSEWHERE: [&str; 7] = [
-    "docker", "oci-archive", "docker-daemon", "dir", "containers-storage", "sif", "tarball",
+    "docker",
+    "oci-archive",
+    "docker-daemon",
+    "dir",
+    "containers-storage",
+    "sif",
+    "tarball",
 ];
 
 impl Reference {
@@ -56,7 +62,9 @@ impl FromStr for Reference {
                 Ok(Reference::OciDir { path, name })
             }
             Some((transport, _)) if ELSEWHERE.contains(&transport) => {
-                let what = format!("{transport}: is no place that this version reads or writes; oci: and docker-archive: are");
+                let what = format!(
+                    "{transport}: is no place that this version reads or writes; oci: and docker-archive: are"
+                );
                 Err(Error::new(ErrorKind::Unsupported, what))
             }
             _ => Err(no_transport(text)),
@@ -81,7 +89,10 @@ fn place(text: &str, rest: &str) -> Result<(PathBuf, Name)> {
         return Err(Error::new(ErrorKind::Invalid, what));
     }
     if matches!(name, Name::Digest(_)) && path.contains(':') {
-        let what = format!("\"{}\" has both a name and a digest: give one", text.escape_debug());
+        let what = format!(
+            "\"{}\" has both a name and a digest: give one",
+            text.escape_debug()
+        );
         return Err(Error::new(ErrorKind::Invalid, what));
     }
     Ok((PathBuf::from(path), name))

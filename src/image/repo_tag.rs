@@ -23,7 +23,10 @@ impl FromStr for RepoTag {
     fn from_str(text: &str) -> Result<Self> {
         let invalid = |why: &str| {
             let shown: String = text.escape_debug().take(100).collect();
-            Error::new(ErrorKind::Invalid, format!("invalid image name \"{shown}\": {why}"))
+            Error::new(
+                ErrorKind::Invalid,
+                format!("invalid image name \"{shown}\": {why}"),
+            )
         };
         let (host, rest) = match text.split_once('/') {
             Some((first, rest)) if is_host(first) => (first, rest),
@@ -34,12 +37,18 @@ impl FromStr for RepoTag {
             return Err(invalid("the tag is not 1 to 128 of letters, digits, _ . -"));
         }
         if path.is_empty() || path.len() > 255 || !path.split('/').all(is_component) {
-            return Err(invalid("the repository must be lower-case letters and digits, joined by . _ - /"));
+            return Err(invalid(
+                "the repository must be lower-case letters and digits, joined by . _ - /",
+            ));
         }
         let bare = host == HUB && !path.contains('/');
         Ok(Self {
             host: if host == "index.docker.io" { HUB } else { host }.to_string(),
-            path: if bare { format!("library/{path}") } else { path.to_string() },
+            path: if bare {
+                format!("library/{path}")
+            } else {
+                path.to_string()
+            },
             tag: tag.to_string(),
         })
     }
@@ -62,9 +71,9 @@ fn is_component(text: &str) -> bool {
     let alphanumeric = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     let edges = text.starts_with(alphanumeric) && text.ends_with(alphanumeric);
     edges
-        && text.split(alphanumeric).all(|joint| {
-            matches!(joint, "" | "." | "_" | "__") || joint.bytes().all(|c| c == b'-')
-        })
+        && text
+            .split(alphanumeric)
+            .all(|joint| matches!(joint, "" | "." | "_" | "__") || joint.bytes().all(|c| c == b'-'))
 }
 
 impl fmt::Display for RepoTag {
@@ -100,7 +109,19 @@ mod tests {
 
     #[test]
     fn what_docker_refuses_is_refused() {
-        for bad in ["", ":", "UPPER/Case:tag", "Upper", "a//b", "a:b c", "a_-b", "-a", "a:", "x/../y", "a\nb"] {
+        for bad in [
+            "",
+            ":",
+            "UPPER/Case:tag",
+            "Upper",
+            "a//b",
+            "a:b c",
+            "a_-b",
+            "-a",
+            "a:",
+            "x/../y",
+            "a\nb",
+        ] {
             assert!(bad.parse::<RepoTag>().is_err(), "{bad}");
         }
     }

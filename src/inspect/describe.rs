@@ -6,9 +6,7 @@ use serde::Serialize;
 
 use super::read_config;
 use crate::error::{Error, ErrorKind, Result};
-use crate::image::{
-    Config, Descriptor, DiffId, Digest, Manifest, MediaType, Name, Platform,
-};
+use crate::image::{Config, Descriptor, DiffId, Digest, Manifest, MediaType, Name, Platform};
 use crate::store::{Source, Store};
 
 /// What an image is.
@@ -78,8 +76,15 @@ pub struct LayerDescription {
 ///
 /// # Errors
 /// `NotFound` if there is no such image; otherwise what reading its manifest and config gives.
-pub async fn describe(source: &dyn Source, name: &Name, platform: &Platform) -> Result<Description> {
-    let root = source.resolve(name).await?.ok_or_else(|| no_image(source, name))?;
+pub async fn describe(
+    source: &dyn Source,
+    name: &Name,
+    platform: &Platform,
+) -> Result<Description> {
+    let root = source
+        .resolve(name)
+        .await?
+        .ok_or_else(|| no_image(source, name))?;
     let manifest = source.manifest(&root).await?;
     let mut description = Description {
         name: match name {
@@ -134,9 +139,8 @@ async fn choose(
             digest: entry.digest.clone(),
             present: manifest.is_some(),
         });
-        let fits = own.is_some_and(|own| {
-            own.os == platform.os && own.architecture == platform.architecture
-        });
+        let fits = own
+            .is_some_and(|own| own.os == platform.os && own.architecture == platform.architecture);
         if fits && chosen.is_none() {
             chosen = manifest.filter(|manifest| manifest.as_image().is_some());
         }

@@ -47,7 +47,10 @@ type Checks = BTreeMap<Digest, (Descriptor, Option<DiffId>)>;
 /// # Errors
 /// `NotFound` if there is no such image; otherwise what reading its manifests gives.
 pub async fn verify(source: &dyn Source, name: &Name, parallel: usize) -> Result<Verdict> {
-    let root = source.resolve(name).await?.ok_or_else(|| no_image(source, name))?;
+    let root = source
+        .resolve(name)
+        .await?
+        .ok_or_else(|| no_image(source, name))?;
     let graph = walk(source, &root).await?;
     let mut findings = Vec::new();
     let checks = collect(source, &graph, &mut findings).await;
@@ -56,21 +59,37 @@ pub async fn verify(source: &dyn Source, name: &Name, parallel: usize) -> Result
         manifests: graph.manifests.len(),
         blobs: checks.len(),
         bytes: checks.values().map(|(blob, _)| blob.size).sum(),
-        absent: graph.absent.into_iter().map(|absent| absent.digest).collect(),
+        absent: graph
+            .absent
+            .into_iter()
+            .map(|absent| absent.digest)
+            .collect(),
         findings,
     };
-    let checked = checks.into_values().map(|(blob, diff_id)| check(source, blob, diff_id));
-    let found: Vec<Option<Finding>> =
-        stream::iter(checked).buffer_unordered(parallel.max(1)).collect().await;
+    let checked = checks
+        .into_values()
+        .map(|(blob, diff_id)| check(source, blob, diff_id));
+    let found: Vec<Option<Finding>> = stream::iter(checked)
+        .buffer_unordered(parallel.max(1))
+        .collect()
+        .await;
     verdict.findings.extend(found.into_iter().flatten());
-    verdict.findings.sort_by(|one, other| one.digest.cmp(&other.digest));
-    verdict.findings.dedup_by(|one, other| one.digest == other.digest);
+    verdict
+        .findings
+        .sort_by(|one, other| one.digest.cmp(&other.digest));
+    verdict
+        .findings
+        .dedup_by(|one, other| one.digest == other.digest);
     Ok(verdict)
 }
 
 async fn collect(source: &dyn Source, graph: &Graph, findings: &mut Vec<Finding>) -> Checks {
     let mut checks = Checks::new();
-    for image in graph.manifests.iter().filter_map(|manifest| manifest.as_image()) {
+    for image in graph
+        .manifests
+        .iter()
+        .filter_map(|manifest| manifest.as_image())
+    {
         let diff_ids = match diff_ids(source, image).await {
             Ok(diff_ids) => diff_ids,
             Err(error) => {

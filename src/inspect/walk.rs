@@ -36,7 +36,10 @@ pub async fn walk(source: &dyn Source, root: &Descriptor) -> Result<Graph> {
     let has_children = !manifest.children().is_empty();
     walk.take(manifest, 0).await?;
     if has_children && walk.graph.manifests.len() == 1 {
-        let what = format!("{source} has none of the manifests that index {} names", root.digest);
+        let what = format!(
+            "{source} has none of the manifests that index {} names",
+            root.digest
+        );
         return Err(Error::new(ErrorKind::NotFound, what));
     }
     Ok(walk.graph)
@@ -52,7 +55,9 @@ impl Walk<'_> {
     fn take(&mut self, manifest: Manifest, depth: usize) -> BoxFuture<'_, Result<()>> {
         Box::pin(async move {
             if depth > DEPTH_LIMIT || self.seen.len() >= NODE_LIMIT {
-                let what = format!("its indexes nest deeper than {DEPTH_LIMIT} or have more than {NODE_LIMIT} entries");
+                let what = format!(
+                    "its indexes nest deeper than {DEPTH_LIMIT} or have more than {NODE_LIMIT} entries"
+                );
                 return Err(Error::new(ErrorKind::Invalid, what));
             }
             self.seen.insert(manifest.descriptor().digest.clone());
@@ -81,6 +86,9 @@ impl Walk<'_> {
 /// `Invalid` if it is no config; otherwise what reading gives.
 pub async fn read_config(source: &dyn Source, config: &Descriptor) -> Result<Config> {
     let what = || format!("cannot read config {}", config.digest);
-    let bytes = source.blob(config).await.and_then(|blob| blob.bytes(Config::LIMIT));
+    let bytes = source
+        .blob(config)
+        .await
+        .and_then(|blob| blob.bytes(Config::LIMIT));
     Config::parse(&bytes.attempting(what)?).attempting(what)
 }

@@ -32,7 +32,9 @@ impl Memory {
     pub fn add(&self, media_type: &str, bytes: impl Into<Bytes>) -> Descriptor {
         let bytes = bytes.into();
         let descriptor = Descriptor::of(media_type.into(), &bytes);
-        self.content().blobs.insert(descriptor.digest.clone(), bytes);
+        self.content()
+            .blobs
+            .insert(descriptor.digest.clone(), bytes);
         descriptor
     }
 
@@ -60,10 +62,16 @@ impl Store for Memory {
             Name::Sole => image(0),
             Name::At(position) => image(*position),
             Name::Tag(wanted) => {
-                let found = content.images.iter().position(|(tag, _)| tag.as_ref() == Some(wanted));
+                let found = content
+                    .images
+                    .iter()
+                    .position(|(tag, _)| tag.as_ref() == Some(wanted));
                 found.and_then(image)
             }
-            Name::Digest(digest) => content.manifests.get(digest).map(|it| it.descriptor().clone()),
+            Name::Digest(digest) => content
+                .manifests
+                .get(digest)
+                .map(|it| it.descriptor().clone()),
         })
     }
 
@@ -96,7 +104,11 @@ impl Destination for Memory {
         let content = self.content();
         let there = content.blobs.contains_key(&blob.digest)
             || content.manifests.contains_key(&blob.digest);
-        Ok(if there { Presence::Recorded } else { Presence::Absent })
+        Ok(if there {
+            Presence::Recorded
+        } else {
+            Presence::Absent
+        })
     }
 
     async fn put_blob(&self, blob: Blob) -> Result<Descriptor> {
@@ -118,10 +130,16 @@ impl Destination for Memory {
                 return Err(missing(&piece.digest));
             }
         }
-        content.manifests.insert(descriptor.digest.clone(), manifest.clone());
+        content
+            .manifests
+            .insert(descriptor.digest.clone(), manifest.clone());
         if let Role::Root(tags) = role {
-            content.images.retain(|(tag, _)| !tag.as_ref().is_some_and(|tag| tags.contains(tag)));
-            let named = tags.iter().map(|tag| (Some(tag.clone()), descriptor.clone()));
+            content
+                .images
+                .retain(|(tag, _)| !tag.as_ref().is_some_and(|tag| tags.contains(tag)));
+            let named = tags
+                .iter()
+                .map(|tag| (Some(tag.clone()), descriptor.clone()));
             content.images.extend(named);
             if tags.is_empty() && !content.images.iter().any(|(_, image)| *image == descriptor) {
                 content.images.push((None, descriptor));

@@ -39,7 +39,9 @@ impl Cli {
     pub(crate) fn parse_from(args: impl Iterator<Item = OsString>) -> Result<Self, clap::Error> {
         let mut args: Vec<OsString> = args.collect();
         let own = ["-h", "--help", "-V", "--version", "--debug"];
-        let first = args.get(1).map(|first| first.to_string_lossy().into_owned());
+        let first = args
+            .get(1)
+            .map(|first| first.to_string_lossy().into_owned());
         let is_copy = first.is_some_and(|first| {
             first.contains(':') || (first.starts_with('-') && !own.contains(&first.as_str()))
         });

@@ -10,7 +10,9 @@ use imgcopy::inspect;
 use imgcopy::store::compress::Coding;
 use imgcopy::store::{Destination, Source, open_destination, open_source};
 
-use crate::args::{CopyArgs, DigestArgs, Format, InspectArgs, JobArgs, PlanArgs, TagsArgs, VerifyArgs};
+use crate::args::{
+    CopyArgs, DigestArgs, Format, InspectArgs, JobArgs, PlanArgs, TagsArgs, VerifyArgs,
+};
 use crate::{progress, render};
 
 /// Why a verb did not do what was asked.
@@ -30,7 +32,10 @@ impl From<Error> for Failure {
 type Ended = Result<ExitCode, Failure>;
 
 pub(crate) async fn copy(args: CopyArgs) -> Ended {
-    let what = format!("cannot copy {} to {}", args.job.source, args.job.destination);
+    let what = format!(
+        "cannot copy {} to {}",
+        args.job.source, args.job.destination
+    );
     let opened = Opened::from(&args.job)?;
     let observer = progress::observer(args.progress, args.quiet);
     let copied = copy::copy(&opened.job(), &observer).await;
@@ -47,10 +52,15 @@ pub(crate) async fn copy(args: CopyArgs) -> Ended {
 }
 
 pub(crate) async fn plan(args: PlanArgs) -> Ended {
-    let what = format!("cannot plan a copy of {} to {}", args.job.source, args.job.destination);
+    let what = format!(
+        "cannot plan a copy of {} to {}",
+        args.job.source, args.job.destination
+    );
     let opened = Opened::from(&args.job)?;
     let survey = copy::survey(&opened.job()).await;
-    let plan = survey.and_then(|survey| copy::plan(&survey)).attempting(|| what)?;
+    let plan = survey
+        .and_then(|survey| copy::plan(&survey))
+        .attempting(|| what)?;
     Ok(match args.format {
         Format::Table => render::text(&render::plan_table(&plan)),
         Format::Json => render::json(&serde_json::json!({
@@ -66,14 +76,20 @@ pub(crate) async fn inspect(args: InspectArgs) -> Ended {
     let what = || format!("cannot inspect {reference}");
     let source = open_source(reference)?;
     if args.raw {
-        let manifest = manifest(&*source, reference.name()).await.attempting(what)?;
+        let manifest = manifest(&*source, reference.name())
+            .await
+            .attempting(what)?;
         return Ok(render::bytes(manifest.bytes()));
     }
     if args.config {
-        return Ok(render::bytes(&config(&*source, reference.name()).await.attempting(what)?));
+        return Ok(render::bytes(
+            &config(&*source, reference.name()).await.attempting(what)?,
+        ));
     }
     let here = Platform::of_this_machine();
-    let described = inspect::describe(&*source, reference.name(), &here).await.attempting(what)?;
+    let described = inspect::describe(&*source, reference.name(), &here)
+        .await
+        .attempting(what)?;
     Ok(match args.format {
         Format::Table => render::text(&render::description(&described)),
         Format::Json => render::json(&described),
@@ -86,7 +102,12 @@ pub(crate) async fn tags(args: TagsArgs) -> Ended {
     let names = names.attempting(|| format!("cannot list {reference}"))?;
     let names: Vec<String> = names.iter().map(Name::to_string).collect();
     Ok(match args.format {
-        Format::Table => render::text(&names.iter().map(|name| format!("{name}\n")).collect::<String>()),
+        Format::Table => render::text(
+            &names
+                .iter()
+                .map(|name| format!("{name}\n"))
+                .collect::<String>(),
+        ),
         Format::Json => render::json(&serde_json::json!({ "tags": names })),
     })
 }
@@ -95,7 +116,9 @@ pub(crate) async fn digest(args: DigestArgs) -> Ended {
     let reference = &args.reference;
     let source = open_source(reference)?;
     let what = || format!("cannot tell the digest of {reference}");
-    let manifest = manifest(&*source, reference.name()).await.attempting(what)?;
+    let manifest = manifest(&*source, reference.name())
+        .await
+        .attempting(what)?;
     Ok(render::line(&manifest.descriptor().digest))
 }
 
@@ -164,13 +187,17 @@ fn destination_tags(reference: &Reference) -> imgcopy::error::Result<Vec<Tag>> {
         Name::Sole => Ok(Vec::new()),
         Name::Tag(tag) => Ok(vec![tag.clone()]),
         Name::Digest(_) | Name::At(_) => {
-            let what = format!("{reference} cannot be written to: name it by a tag, as in oci:DIR:TAG");
+            let what =
+                format!("{reference} cannot be written to: name it by a tag, as in oci:DIR:TAG");
             Err(Error::new(ErrorKind::Invalid, what))
         }
     }
 }
 
-async fn manifest(source: &dyn Source, name: &Name) -> imgcopy::error::Result<imgcopy::image::Manifest> {
+async fn manifest(
+    source: &dyn Source,
+    name: &Name,
+) -> imgcopy::error::Result<imgcopy::image::Manifest> {
     let found = source.resolve(name).await?;
     let missing = || Error::new(ErrorKind::NotFound, format!("there is no image {name}"));
     source.manifest(&found.ok_or_else(missing)?).await
@@ -185,7 +212,12 @@ async fn config(source: &dyn Source, name: &Name) -> imgcopy::error::Result<byte
             let own = entry.platform.as_ref();
             own.is_some_and(|own| own.os == here.os && own.architecture == here.architecture)
         };
-        let missing = || Error::new(ErrorKind::NotFound, format!("the index has no image for {here}"));
+        let missing = || {
+            Error::new(
+                ErrorKind::NotFound,
+                format!("the index has no image for {here}"),
+            )
+        };
         let entry = manifest.children().iter().find(fits).cloned();
         manifest = source.manifest(&entry.ok_or_else(missing)?).await?;
     }

@@ -49,8 +49,9 @@ impl Observer for Bars {
             Event::Planned(plan) => {
                 let bytes = plan.totals().bytes;
                 if bytes > 0 {
-                    let bar = ProgressBar::new(bytes)
-                        .with_style(style("total {bar:30} {bytes}/{total_bytes} {bytes_per_sec}, {eta} left"));
+                    let bar = ProgressBar::new(bytes).with_style(style(
+                        "total {bar:30} {bytes}/{total_bytes} {bytes_per_sec}, {eta} left",
+                    ));
                     state.total = Some(self.screen.add(bar));
                 }
             }
@@ -146,7 +147,12 @@ impl Observer for Lines {
 }
 
 fn named(blob: &Descriptor) -> String {
-    format!("{} {} ({})", kind(blob), blob.digest.short(), size(blob.size))
+    format!(
+        "{} {} ({})",
+        kind(blob),
+        blob.digest.short(),
+        size(blob.size)
+    )
 }
 
 /// A JSON object for each event.

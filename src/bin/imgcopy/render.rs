@@ -93,7 +93,9 @@ fn hint(error: &Error) -> Option<&'static str> {
         ErrorKind::Ambiguous => Some("add :NAME or :@N to choose one; N counts from 0"),
         ErrorKind::NotFound => Some("`imgcopy tags REFERENCE` lists the images of a place"),
         ErrorKind::NoSpace => Some("what was finished stays; make room and run again"),
-        ErrorKind::Corrupt => Some("the source is damaged: `imgcopy verify` tells where; fetch it again"),
+        ErrorKind::Corrupt => {
+            Some("the source is damaged: `imgcopy verify` tells where; fetch it again")
+        }
         _ => None,
     }
 }
@@ -127,10 +129,18 @@ pub(crate) fn summary(outcome: &Outcome) {
     };
     if outcome.kept > 0 {
         let kept = count(outcome.kept, "blob");
-        let _ = write!(line, "; {kept} ({}) already there", size(outcome.bytes_kept));
+        let _ = write!(
+            line,
+            "; {kept} ({}) already there",
+            size(outcome.bytes_kept)
+        );
     }
     if outcome.absent > 0 {
-        let _ = write!(line, "; {} not at the source left out", count(outcome.absent, "piece"));
+        let _ = write!(
+            line,
+            "; {} not at the source left out",
+            count(outcome.absent, "piece")
+        );
     }
     tell(&line);
 }
@@ -163,11 +173,21 @@ pub(crate) fn plan_table(plan: &Plan) -> String {
             ManifestAction::Rewrite => "rewrite",
             ManifestAction::Name => "name",
         };
-        row(&mut table, action, step.manifest.descriptor(), &step.because);
+        row(
+            &mut table,
+            action,
+            step.manifest.descriptor(),
+            &step.because,
+        );
     }
     let left: Vec<_> = plan.absent.iter().filter(|it| it.urls.is_empty()).collect();
     for absent in left {
-        row(&mut table, "leave", absent, &"not at the source either: a sparse index");
+        row(
+            &mut table,
+            "leave",
+            absent,
+            &"not at the source either: a sparse index",
+        );
     }
     let totals = plan.totals();
     let _ = match plan.is_empty() {
@@ -187,7 +207,11 @@ pub(crate) fn plan_table(plan: &Plan) -> String {
 fn row(table: &mut String, action: &str, of: &imgcopy::image::Descriptor, because: &dyn Display) {
     let digest = of.digest.short();
     let what = kind(of);
-    let _ = writeln!(table, "  {action:8} {:>9}  {what:8} {digest}  {because}", size(of.size));
+    let _ = writeln!(
+        table,
+        "  {action:8} {:>9}  {what:8} {digest}  {because}",
+        size(of.size)
+    );
 }
 
 /// What a descriptor is, in a word.
@@ -218,16 +242,29 @@ pub(crate) fn description(image: &Description) -> String {
     }
     for platform in &image.platforms {
         let absent = if platform.present { "" } else { "  (not here)" };
-        field(&mut out, "Image", &format!("{:20} {}{absent}", platform.platform, platform.digest));
+        field(
+            &mut out,
+            "Image",
+            &format!("{:20} {}{absent}", platform.platform, platform.digest),
+        );
     }
     for variable in &image.env {
         field(&mut out, "Environment", &variable.escape_debug());
     }
     for (key, value) in &image.labels {
-        field(&mut out, "Label", &format!("{}={}", key.escape_debug(), value.escape_debug()));
+        field(
+            &mut out,
+            "Label",
+            &format!("{}={}", key.escape_debug(), value.escape_debug()),
+        );
     }
     for (position, layer) in image.layers.iter().enumerate() {
-        let head = format!("{}  {}  {}", layer.digest, size(layer.size), layer.media_type);
+        let head = format!(
+            "{}  {}  {}",
+            layer.digest,
+            size(layer.size),
+            layer.media_type
+        );
         field(&mut out, &format!("Layer {}", position + 1), &head);
         if let Some(diff_id) = &layer.diff_id {
             field(&mut out, "  DiffId", diff_id);
@@ -261,8 +298,15 @@ pub(crate) fn verdict(reference: &Reference, verdict: &Verdict) -> String {
         size(verdict.bytes),
     );
     let _ = match verdict.findings.len() {
-        0 => writeln!(out, "{reference} is whole: {read} read, every digest, size and DiffId right"),
-        n => writeln!(out, "{reference} is damaged: {} in {read}", count(n, "fault")),
+        0 => writeln!(
+            out,
+            "{reference} is whole: {read} read, every digest, size and DiffId right"
+        ),
+        n => writeln!(
+            out,
+            "{reference} is damaged: {} in {read}",
+            count(n, "fault")
+        ),
     };
     out
 }

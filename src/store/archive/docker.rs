@@ -78,7 +78,9 @@ impl DockerArchive {
         let mut tar = TarIndex::of(&outer::open(path)?)?;
         let Some(list) = tar.read("manifest.json", LIST_LIMIT)? else {
             let what = match tar.file("index.json") {
-                Ok(Some(_)) => "it has no manifest.json: it is an OCI archive, not one of docker save",
+                Ok(Some(_)) => {
+                    "it has no manifest.json: it is an OCI archive, not one of docker save"
+                }
                 _ => "it has no manifest.json: it is no archive of images",
             };
             return Err(Error::new(ErrorKind::Invalid, what));
@@ -101,7 +103,10 @@ impl DockerArchive {
             Name::Sole => Ok(Some(0)),
             Name::Tag(tag) => {
                 let wanted: RepoTag = tag.as_str().parse()?;
-                Ok(self.items.iter().position(|item| item.tags.contains(&wanted)))
+                Ok(self
+                    .items
+                    .iter()
+                    .position(|item| item.tags.contains(&wanted)))
             }
             Name::Digest(digest) => {
                 for position in 0..self.items.len() {
@@ -118,13 +123,20 @@ impl DockerArchive {
 
     fn ambiguous(&self) -> Error {
         let names: Vec<String> = self.all_names().iter().map(Name::to_string).collect();
-        let what = format!("{self} holds {} images, choose one: {}", self.items.len(), names.join(", "));
+        let what = format!(
+            "{self} holds {} images, choose one: {}",
+            self.items.len(),
+            names.join(", ")
+        );
         Error::new(ErrorKind::Ambiguous, what)
     }
 
     fn all_names(&self) -> Vec<Name> {
         let of_item = |(position, item): (usize, &Item)| {
-            let tags = item.tags.iter().filter_map(|tag| tag.to_string().parse::<Tag>().ok());
+            let tags = item
+                .tags
+                .iter()
+                .filter_map(|tag| tag.to_string().parse::<Tag>().ok());
             let mut names: Vec<Name> = tags.map(Name::Tag).collect();
             if names.is_empty() {
                 names.push(Name::At(position));
@@ -140,7 +152,10 @@ impl DockerArchive {
             return Ok(Arc::clone(image));
         }
         let Some(item) = self.items.get(position) else {
-            return Err(Error::new(ErrorKind::NotFound, format!("{self} has no image @{position}")));
+            return Err(Error::new(
+                ErrorKind::NotFound,
+                format!("{self} has no image @{position}"),
+            ));
         };
         let image = Arc::new(Image::read(&self.tar, item)?);
         images.insert(position, Arc::clone(&image));
@@ -195,7 +210,10 @@ impl Image {
         let bytes = bytes.ok_or_else(|| lacks(&item.config))?;
         let config = Descriptor::of(MediaType::OCI_CONFIG.into(), &bytes);
         if claimed(&item.config).is_some_and(|claimed| claimed != config.digest) {
-            let what = format!("config {shown} is not what it is called: its bytes are {}", config.digest);
+            let what = format!(
+                "config {shown} is not what it is called: its bytes are {}",
+                config.digest
+            );
             return Err(Error::new(ErrorKind::Corrupt, what));
         }
         let diff_ids = Config::parse(&bytes).attempting(what)?.diff_ids().to_vec();
@@ -211,8 +229,10 @@ impl Image {
         let layers: Vec<Layer> = pairs
             .map(|(path, diff_id)| Layer::find(tar, path, diff_id))
             .collect::<Result<_>>()?;
-        let descriptors: Vec<Descriptor> =
-            layers.iter().map(|layer| layer.descriptor.clone()).collect();
+        let descriptors: Vec<Descriptor> = layers
+            .iter()
+            .map(|layer| layer.descriptor.clone())
+            .collect();
         let manifest = match original(tar, &config, &descriptors) {
             Some(original) => original,
             None => Manifest::image(&config, &descriptors)?,
@@ -230,7 +250,10 @@ impl Layer {
     /// file's name says (checked when it is read), or else what its bytes say.
     fn find(tar: &TarIndex, path: &str, diff_id: DiffId) -> Result<Self> {
         let shown = || format!("cannot read layer {}", path.escape_debug());
-        let range = tar.file(path).attempting(shown)?.ok_or_else(|| lacks(path))?;
+        let range = tar
+            .file(path)
+            .attempting(shown)?
+            .ok_or_else(|| lacks(path))?;
         let compression = Compression::sniff(&range.first::<6>().attempting(shown)?);
         let digest = match compression {
             Compression::None => diff_id.clone(),
@@ -308,7 +331,10 @@ fn digest_of(range: &FileRange) -> Result<Digest> {
 }
 
 fn lacks(path: &str) -> Error {
-    let what = format!("manifest.json names {}, which is not in the archive", path.escape_debug());
+    let what = format!(
+        "manifest.json names {}, which is not in the archive",
+        path.escape_debug()
+    );
     Error::new(ErrorKind::Invalid, what)
 }
 
@@ -336,7 +362,8 @@ impl Store for DockerArchive {
             let is_it = image.manifest.descriptor().digest == descriptor.digest;
             is_it.then(|| image.manifest.clone())
         };
-        self.find(named)?.ok_or_else(|| self.missing(&descriptor.digest))
+        self.find(named)?
+            .ok_or_else(|| self.missing(&descriptor.digest))
     }
 }
 
@@ -352,7 +379,10 @@ impl Source for DockerArchive {
             if config.digest == blob.digest {
                 return Some(Blob::memory(config.clone(), bytes.clone()));
             }
-            let layer = image.layers.iter().find(|layer| layer.descriptor.digest == blob.digest)?;
+            let layer = image
+                .layers
+                .iter()
+                .find(|layer| layer.descriptor.digest == blob.digest)?;
             let read = Blob::file(layer.descriptor.clone(), layer.range.clone());
             Some(read.unpacking_to(layer.diff_id.clone()))
         };

@@ -45,7 +45,10 @@ fn unpack(packed: &FileRange, compression: Compression) -> Result<FileRange> {
     };
     let mut from = decoder(counted, compression)?;
     let mut file = tempfile::tempfile().attempting(|| {
-        format!("cannot make a temporary file in {}", std::env::temp_dir().display())
+        format!(
+            "cannot make a temporary file in {}",
+            std::env::temp_dir().display()
+        )
     })?;
     let mut buffer = vec![0; 1 << 20];
     let mut size: u64 = 0;
@@ -56,12 +59,18 @@ fn unpack(packed: &FileRange, compression: Compression) -> Result<FileRange> {
         }
         size += n as u64;
         if size > FREE.max(taken.load(Ordering::Relaxed).saturating_mul(RATIO)) {
-            let what = format!("it unpacks to more than {RATIO} times its size: unpack it yourself if you trust it");
+            let what = format!(
+                "it unpacks to more than {RATIO} times its size: unpack it yourself if you trust it"
+            );
             return Err(Error::new(ErrorKind::Invalid, what));
         }
-        file.write_all(buffer.get(..n).unwrap_or_default()).attempting(|| {
-            format!("cannot write a temporary file in {}", std::env::temp_dir().display())
-        })?;
+        file.write_all(buffer.get(..n).unwrap_or_default())
+            .attempting(|| {
+                format!(
+                    "cannot write a temporary file in {}",
+                    std::env::temp_dir().display()
+                )
+            })?;
     }
     FileRange::whole(file)
 }

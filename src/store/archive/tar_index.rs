@@ -104,7 +104,10 @@ impl TarIndex {
         };
         match (name, entry) {
             (Some(name), Some(entry)) => self.insert(name, entry)?,
-            _ => self.refuse(format!("\"{}\" leads out of the archive", raw.escape_debug())),
+            _ => self.refuse(format!(
+                "\"{}\" leads out of the archive",
+                raw.escape_debug()
+            )),
         }
         Ok(())
     }
@@ -139,7 +142,10 @@ impl TarIndex {
     /// that two images share). `None` if there is no such name.
     pub(super) fn file(&self, name: &str) -> Result<Option<FileRange>> {
         let Some(name) = resolved("", name) else {
-            return Err(invalid(format!("\"{}\" leads out of the archive", name.escape_debug())));
+            return Err(invalid(format!(
+                "\"{}\" leads out of the archive",
+                name.escape_debug()
+            )));
         };
         match self.entries.get(&name) {
             None => Ok(None),
@@ -147,12 +153,16 @@ impl TarIndex {
             Some(Entry::Special) => Err(invalid(format!("{} is no file", name.escape_debug()))),
             Some(Entry::Link(to)) => match self.entries.get(to) {
                 Some(Entry::File(range)) => Ok(Some(range.clone())),
-                Some(Entry::Link(_)) => {
-                    Err(invalid(format!("{} is a link to a link", name.escape_debug())))
-                }
+                Some(Entry::Link(_)) => Err(invalid(format!(
+                    "{} is a link to a link",
+                    name.escape_debug()
+                ))),
                 _ => {
                     let to = to.escape_debug();
-                    let what = format!("{} is a link to {to}, which is not there", name.escape_debug());
+                    let what = format!(
+                        "{} is a link to {to}, which is not there",
+                        name.escape_debug()
+                    );
                     Err(invalid(what))
                 }
             },
@@ -166,7 +176,9 @@ impl TarIndex {
         };
         if range.len > limit {
             let shown = name.escape_debug();
-            return Err(invalid(format!("{shown} is over the limit of {limit} bytes")));
+            return Err(invalid(format!(
+                "{shown} is over the limit of {limit} bytes"
+            )));
         }
         let mut bytes = Vec::new();
         range.reader().read_to_end(&mut bytes)?;
@@ -203,7 +215,14 @@ fn header(tar: &FileRange, at: u64) -> Result<Option<Header>> {
 fn content_size(header: &Header, extended: &Extended, at: u64) -> Result<u64> {
     use EntryType as T;
     let kind = header.entry_type();
-    let bare = [T::Link, T::Symlink, T::Char, T::Block, T::Directory, T::Fifo];
+    let bare = [
+        T::Link,
+        T::Symlink,
+        T::Char,
+        T::Block,
+        T::Directory,
+        T::Fifo,
+    ];
     if bare.contains(&kind) {
         return Ok(0);
     }
@@ -212,7 +231,9 @@ fn content_size(header: &Header, extended: &Extended, at: u64) -> Result<u64> {
         .attempting(|| format!("it is damaged: the size in the header before byte {at}"))?;
     let size = match extended.size {
         Some(size) if own != 0 && own != size => {
-            return Err(invalid(format!("two headers disagree on a size: {own} and {size} bytes")));
+            return Err(invalid(format!(
+                "two headers disagree on a size: {own} and {size} bytes"
+            )));
         }
         Some(size) => size,
         None => own,
@@ -223,7 +244,9 @@ fn content_size(header: &Header, extended: &Extended, at: u64) -> Result<u64> {
         _ => u64::MAX,
     };
     if size > limit {
-        return Err(invalid(format!("a header of {size} bytes is over the limit of {limit}")));
+        return Err(invalid(format!(
+            "a header of {size} bytes is over the limit of {limit}"
+        )));
     }
     Ok(size)
 }
@@ -231,7 +254,10 @@ fn content_size(header: &Header, extended: &Extended, at: u64) -> Result<u64> {
 fn part(tar: &FileRange, at: u64, len: u64) -> Result<FileRange> {
     let end = at.checked_add(len).filter(|end| *end <= tar.len);
     if end.is_none() {
-        let what = format!("it is cut short: it ends at byte {}, in the middle of an entry", tar.len);
+        let what = format!(
+            "it is cut short: it ends at byte {}, in the middle of an entry",
+            tar.len
+        );
         return Err(invalid(what));
     }
     Ok(FileRange {
@@ -261,7 +287,9 @@ fn pax(content: &FileRange, extended: &mut Extended) -> Result<()> {
             "path" => extended.name = Some(value),
             "linkpath" => extended.link = Some(value),
             "size" => {
-                let size = value.parse().map_err(|_| invalid("a PAX size is no number".into()))?;
+                let size = value
+                    .parse()
+                    .map_err(|_| invalid("a PAX size is no number".into()))?;
                 extended.size = Some(size);
             }
             key if key.starts_with("GNU.sparse") => extended.is_sparse = true,

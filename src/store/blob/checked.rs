@@ -43,9 +43,7 @@ impl<R: Read> Checked<R> {
         }
         let found = self.hasher.take().map(Hasher::finish);
         match found {
-            Some(found) if found != self.expected => {
-                Err(corrupt(format!("its bytes are {found}")))
-            }
+            Some(found) if found != self.expected => Err(corrupt(format!("its bytes are {found}"))),
             _ => Ok(()),
         }
     }
@@ -57,10 +55,13 @@ impl<R: Read> Checked<R> {
         };
         let found = Compression::sniff(first);
         if promised != Compression::None && found != promised && first.len() >= 6 {
-            let what = format!("its media type says {promised}, its bytes are {}", match found {
-                Compression::None => "not",
-                other => other.as_str(),
-            });
+            let what = format!(
+                "its media type says {promised}, its bytes are {}",
+                match found {
+                    Compression::None => "not",
+                    other => other.as_str(),
+                }
+            );
             return Err(Error::new(ErrorKind::Invalid, what).into());
         }
         Ok(())
@@ -80,7 +81,10 @@ impl<R: Read> Read for Checked<R> {
         };
         let piece = buffer.get(..n).unwrap_or_default();
         if n == 0 && left > 0 {
-            return Err(corrupt(format!("it ends after {} of {} bytes", self.seen, self.size)));
+            return Err(corrupt(format!(
+                "it ends after {} of {} bytes",
+                self.seen, self.size
+            )));
         }
         if self.seen == 0 {
             self.check_first(piece)?;

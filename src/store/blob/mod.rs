@@ -151,7 +151,12 @@ impl Blob {
     /// `Corrupt` if size, digest or DiffId are wrong; otherwise what reading or `sink` gives.
     pub fn pour(self, sink: &mut Sink<'_>) -> Result<Receipt> {
         let descriptor = self.descriptor.clone();
-        let what = || format!("cannot read {} ({} bytes)", descriptor.digest, descriptor.size);
+        let what = || {
+            format!(
+                "cannot read {} ({} bytes)",
+                descriptor.digest, descriptor.size
+            )
+        };
         match self.recoding {
             Some(_) => self.pour_recoded(sink),
             None => self.pour_verbatim(sink),
@@ -165,7 +170,10 @@ impl Blob {
     /// `Invalid` if it is larger than `limit` bytes; otherwise as [`Blob::pour`].
     pub fn bytes(self, limit: u64) -> Result<Bytes> {
         if self.descriptor.size > limit {
-            let what = format!("{} bytes are over the limit of {limit}", self.descriptor.size);
+            let what = format!(
+                "{} bytes are over the limit of {limit}",
+                self.descriptor.size
+            );
             return Err(Error::new(ErrorKind::Invalid, what));
         }
         let mut bytes = Vec::new();
@@ -208,7 +216,11 @@ impl Blob {
         let Some(recoding) = self.recoding else {
             return Err(Error::new(ErrorKind::Unsupported, "nothing to recompress"));
         };
-        let old = self.descriptor.media_type.compression().unwrap_or(Compression::None);
+        let old = self
+            .descriptor
+            .media_type
+            .compression()
+            .unwrap_or(Compression::None);
         let stored = Checked::new(self.payload.reader(), &self.descriptor, self.watch);
         let mut hasher = Hasher::new(Algorithm::Sha256);
         let mut size = 0;
@@ -275,7 +287,11 @@ impl FileRange {
     }
 
     fn is_whole(&self) -> bool {
-        self.offset == 0 && self.file.metadata().is_ok_and(|metadata| metadata.len() == self.len)
+        self.offset == 0
+            && self
+                .file
+                .metadata()
+                .is_ok_and(|metadata| metadata.len() == self.len)
     }
 }
 

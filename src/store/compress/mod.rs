@@ -46,7 +46,9 @@ impl Coding {
             Compression::Gzip => (1..=12, Self::GZIP.level),
             Compression::Zstd => (1..=19, 2),
             Compression::Bzip2 | Compression::Xz => {
-                let what = format!("layers are not compressed with {compression}: it is no form of the OCI specification");
+                let what = format!(
+                    "layers are not compressed with {compression}: it is no form of the OCI specification"
+                );
                 return Err(Error::new(ErrorKind::Unsupported, what));
             }
         };
@@ -54,7 +56,11 @@ impl Coding {
         if !levels.contains(&level) {
             let what = match compression {
                 Compression::None => "no compression has no level".to_string(),
-                _ => format!("{compression} has the levels {} to {}", levels.start(), levels.end()),
+                _ => format!(
+                    "{compression} has the levels {} to {}",
+                    levels.start(),
+                    levels.end()
+                ),
             };
             return Err(Error::new(ErrorKind::Invalid, what));
         }

@@ -73,7 +73,10 @@ impl Workers {
                 *free = left;
                 return Permit(self);
             }
-            free = self.freed.wait(free).unwrap_or_else(PoisonError::into_inner);
+            free = self
+                .freed
+                .wait(free)
+                .unwrap_or_else(PoisonError::into_inner);
         }
     }
 }
@@ -147,7 +150,8 @@ impl Packer {
         let Some((_, zstd)) = &mut self.zstd else {
             return Err(failed(Compression::Zstd, "no encoder"));
         };
-        self.out.resize(zstd::zstd_safe::compress_bound(block.len()), 0);
+        self.out
+            .resize(zstd::zstd_safe::compress_bound(block.len()), 0);
         let n = zstd.compress_to_buffer(block, self.out.as_mut_slice())?;
         Ok(self.out.get(..n).unwrap_or_default().to_vec())
     }

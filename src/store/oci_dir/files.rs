@@ -40,7 +40,9 @@ pub(super) enum Found {
     Other(&'static str),
 }
 
-const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+const DIRECTORY: OFlags = OFlags::RDONLY
+    .union(OFlags::DIRECTORY)
+    .union(OFlags::CLOEXEC);
 
 impl Dir {
     /// Opens a directory that the user named; links on the way are the user's own.
@@ -75,7 +77,9 @@ impl Dir {
         let made = match rustix::fs::mkdirat(&self.fd, name, Mode::from_raw_mode(mode)) {
             Ok(()) => true,
             Err(Errno::EXIST) => false,
-            Err(errno) => return Err(errno).attempting(|| format!("cannot make {}", path.display())),
+            Err(errno) => {
+                return Err(errno).attempting(|| format!("cannot make {}", path.display()));
+            }
         };
         let sub = self.sub(name)?.ok_or_else(|| gone(&path))?;
         Ok((sub, made))
@@ -114,9 +118,10 @@ impl Dir {
         let path = || self.path.join(name).display().to_string();
         match self.find(name)? {
             Found::Nothing => Ok(None),
-            Found::Other(what) => {
-                Err(Error::new(ErrorKind::Invalid, format!("{} is {what}", path())))
-            }
+            Found::Other(what) => Err(Error::new(
+                ErrorKind::Invalid,
+                format!("{} is {what}", path()),
+            )),
             Found::File(file, stamp) => {
                 let mut bytes = Vec::new();
                 let read = file.take(limit + 1).read_to_end(&mut bytes);
@@ -132,7 +137,8 @@ impl Dir {
 
     /// A new file, open for writing and reading. The system's umask applies.
     pub(super) fn create(&self, name: &str) -> Result<File> {
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let flags =
+            OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mode = Mode::from_raw_mode(0o644);
         rustix::fs::openat(&self.fd, name, flags, mode)
             .map(File::from)
@@ -163,9 +169,8 @@ impl Dir {
     pub(super) fn remove(&self, name: &str) -> Result<()> {
         match rustix::fs::unlinkat(&self.fd, name, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
-            Err(errno) => {
-                Err(errno).attempting(|| format!("cannot remove {}", self.path.join(name).display()))
-            }
+            Err(errno) => Err(errno)
+                .attempting(|| format!("cannot remove {}", self.path.join(name).display())),
         }
     }
 
@@ -205,7 +210,8 @@ impl Stamp {
         Self {
             size: metadata.len(),
             inode: metadata.ino(),
-            modified: i128::from(metadata.mtime()) * 1_000_000_000 + i128::from(metadata.mtime_nsec()),
+            modified: i128::from(metadata.mtime()) * 1_000_000_000
+                + i128::from(metadata.mtime_nsec()),
         }
     }
 

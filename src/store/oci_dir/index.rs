@@ -11,7 +11,16 @@ use crate::image::{Descriptor, Index, MediaType, Name, REF_NAME, Tag};
 pub(crate) const LIMIT: u64 = 16 << 20;
 
 const KNOWN: Known = Known {
-    keys: &["manifests", "mediaType", "digest", "size", "annotations", "schemaVersion", "config", "layers"],
+    keys: &[
+        "manifests",
+        "mediaType",
+        "digest",
+        "size",
+        "annotations",
+        "schemaVersion",
+        "config",
+        "layers",
+    ],
     free: &["annotations"],
 };
 
@@ -48,7 +57,11 @@ pub(super) fn find(entries: &[Descriptor], name: &Name, place: &str) -> Result<O
             _ => Name::At(position).to_string(),
         })
         .collect();
-    let what = format!("{place} holds {} images, choose one: {}", list.len(), list.join(", "));
+    let what = format!(
+        "{place} holds {} images, choose one: {}",
+        list.len(),
+        list.join(", ")
+    );
     Err(Error::new(ErrorKind::Ambiguous, what))
 }
 
@@ -78,7 +91,10 @@ pub(super) fn with_image(
         .as_object_mut()
         .map(|index| index.entry("manifests").or_insert_with(|| json!([])));
     let Some(slot) = slot else {
-        return Err(Error::new(ErrorKind::Invalid, "index.json is not an object"));
+        return Err(Error::new(
+            ErrorKind::Invalid,
+            "index.json is not an object",
+        ));
     };
     if slot.is_null() {
         *slot = json!([]);
@@ -106,7 +122,10 @@ pub(super) fn with_image(
 fn put(list: &mut Vec<Value>, image: &Descriptor, tag: &Tag) {
     let is_tagged = |entry: &Value| tag_of(entry) == Some(tag.as_str());
     let first = list.iter().position(is_tagged);
-    let kept = first.and_then(|at| list.get(at)).filter(|entry| is_of(entry, image)).cloned();
+    let kept = first
+        .and_then(|at| list.get(at))
+        .filter(|entry| is_of(entry, image))
+        .cloned();
     let new = kept.unwrap_or_else(|| entry(image, Some(tag)));
     let mut position = 0;
     list.retain(|entry| {
@@ -163,8 +182,14 @@ mod tests {
     fn a_tag_moves_and_everything_else_stays() {
         let text = put_all(&[("one", "a"), ("two", "b"), ("three", "a")]);
         let entries = entries(&text).unwrap();
-        let seen: Vec<_> = entries.iter().map(|it| (it.ref_name().unwrap(), it.digest.clone())).collect();
-        assert_eq!(seen, [("a", image("three").digest), ("b", image("two").digest)]);
+        let seen: Vec<_> = entries
+            .iter()
+            .map(|it| (it.ref_name().unwrap(), it.digest.clone()))
+            .collect();
+        assert_eq!(
+            seen,
+            [("a", image("three").digest), ("b", image("two").digest)]
+        );
     }
 
     #[test]
@@ -176,9 +201,21 @@ mod tests {
     #[test]
     fn what_is_so_already_is_not_written_again() {
         let text = put_all(&[("one", "a")]);
-        assert!(with_image(Some(&text), &image("one"), &[tag("a")]).unwrap().is_none());
-        assert!(with_image(Some(&text), &image("one"), &[]).unwrap().is_none());
-        assert!(with_image(Some(&text), &image("two"), &[]).unwrap().is_some());
+        assert!(
+            with_image(Some(&text), &image("one"), &[tag("a")])
+                .unwrap()
+                .is_none()
+        );
+        assert!(
+            with_image(Some(&text), &image("one"), &[])
+                .unwrap()
+                .is_none()
+        );
+        assert!(
+            with_image(Some(&text), &image("two"), &[])
+                .unwrap()
+                .is_some()
+        );
     }
 
     #[test]
@@ -191,16 +228,29 @@ mod tests {
              "annotations": {REF_NAME: "own"}}
         ]});
         let text = serde_json::to_vec(&text).unwrap();
-        let after = with_image(Some(&text), &image("new"), &[tag("new")]).unwrap().unwrap();
+        let after = with_image(Some(&text), &image("new"), &[tag("new")])
+            .unwrap()
+            .unwrap();
         let after = String::from_utf8(after).unwrap();
-        assert!(after.contains("s390x") && after.contains(r#""k":"v""#) && after.contains(r#""x":[1]"#));
-        let moved = with_image(Some(after.as_bytes()), &image("new"), &[tag("own")]).unwrap().unwrap();
-        assert_eq!(entries(&moved).unwrap().len(), 2, "two entries of one tag become one");
+        assert!(
+            after.contains("s390x") && after.contains(r#""k":"v""#) && after.contains(r#""x":[1]"#)
+        );
+        let moved = with_image(Some(after.as_bytes()), &image("new"), &[tag("own")])
+            .unwrap()
+            .unwrap();
+        assert_eq!(
+            entries(&moved).unwrap().len(),
+            2,
+            "two entries of one tag become one"
+        );
     }
 
     #[test]
     fn an_empty_or_null_list_is_filled() {
-        for text in [r#"{"schemaVersion":2,"manifests":null}"#, r#"{"schemaVersion":2}"#] {
+        for text in [
+            r#"{"schemaVersion":2,"manifests":null}"#,
+            r#"{"schemaVersion":2}"#,
+        ] {
             let after = with_image(Some(text.as_bytes()), &image("one"), &[tag("a")]).unwrap();
             assert_eq!(entries(&after.unwrap()).unwrap().len(), 1);
         }
@@ -213,7 +263,17 @@ mod tests {
         let error = find(&entries, &Name::Sole, "oci:x").unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Ambiguous);
         assert_eq!(error.to_string(), "oci:x holds 2 images, choose one: a, b");
-        assert!(find(&entries, &Name::Tag(tag("c")), "oci:x").unwrap().is_none());
-        assert_eq!(find(&entries, &Name::At(1), "oci:x").unwrap().unwrap().digest, image("two").digest);
+        assert!(
+            find(&entries, &Name::Tag(tag("c")), "oci:x")
+                .unwrap()
+                .is_none()
+        );
+        assert_eq!(
+            find(&entries, &Name::At(1), "oci:x")
+                .unwrap()
+                .unwrap()
+                .digest,
+            image("two").digest
+        );
     }
 }

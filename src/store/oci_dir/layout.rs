@@ -13,8 +13,7 @@ use super::index;
 use super::ledger::{self, Ledger};
 use crate::error::{Attempt as _, Error, ErrorKind, Result};
 use crate::image::{
-    Algorithm, Body, Config, Descriptor, DiffId, Digest, MANIFEST_LIMIT, Manifest, Name,
-    json,
+    Algorithm, Body, Config, Descriptor, DiffId, Digest, MANIFEST_LIMIT, Manifest, Name, json,
 };
 use crate::store::blob::{Blob, FileRange};
 use crate::store::{KnownLayer, Presence, WantedLayers};
@@ -110,7 +109,9 @@ impl Layout {
         };
         let size = bytes.len() as u64;
         let named = Descriptor::new("".into(), digest.clone(), size);
-        Ok(Some(Manifest::parse(bytes.into(), &named)?.descriptor().clone()))
+        Ok(Some(
+            Manifest::parse(bytes.into(), &named)?.descriptor().clone(),
+        ))
     }
 
     pub(super) fn manifest(&self, descriptor: &Descriptor) -> Result<Manifest> {
@@ -133,12 +134,16 @@ impl Layout {
                 Ok(Blob::file(blob.clone(), FileRange::whole(file)?))
             }
             (Found::File(_, stamp), _) => {
-                let what = format!("{} has {} bytes, not {}", blob.digest, stamp.size, blob.size);
+                let what = format!(
+                    "{} has {} bytes, not {}",
+                    blob.digest, stamp.size, blob.size
+                );
                 Err(Error::new(ErrorKind::Corrupt, what))
             }
-            (Found::Other(is), _) => {
-                Err(Error::new(ErrorKind::Invalid, format!("{} is {is}", blob.digest)))
-            }
+            (Found::Other(is), _) => Err(Error::new(
+                ErrorKind::Invalid,
+                format!("{} is {is}", blob.digest),
+            )),
             (Found::Nothing, Some(data)) => Ok(Blob::memory(blob.clone(), data.clone())),
             (Found::Nothing, None) => Err(self.missing(&blob.digest)),
         }
@@ -170,7 +175,10 @@ impl Layout {
     }
 
     /// The layers that images of this directory say unpack to what is wanted: not checked yet.
-    pub(super) fn candidates(&self, wanted: &WantedLayers<'_>) -> BTreeMap<DiffId, Vec<Descriptor>> {
+    pub(super) fn candidates(
+        &self,
+        wanted: &WantedLayers<'_>,
+    ) -> BTreeMap<DiffId, Vec<Descriptor>> {
         let mut found: BTreeMap<DiffId, Vec<Descriptor>> = BTreeMap::new();
         let mut entries = self.entries().ok().flatten().unwrap_or_default();
         let near = wanted.near.map(crate::image::Tag::as_str);
@@ -215,7 +223,10 @@ impl Layout {
                 && layer.media_type.compression() == Some(wanted.compression)
                 && matches!(self.find(&layer.digest), Ok(Found::File(_, stamp)) if stamp.size == layer.size);
             if fits {
-                found.entry(diff_id.clone()).or_default().push(layer.clone());
+                found
+                    .entry(diff_id.clone())
+                    .or_default()
+                    .push(layer.clone());
             }
         }
     }
@@ -225,7 +236,11 @@ impl Layout {
     }
 
     /// Whether a layer really unpacks to `diff_id`: known from before, or read now.
-    pub(super) fn unpacks_to(&self, layer: &Descriptor, diff_id: &DiffId) -> Result<Option<KnownLayer>> {
+    pub(super) fn unpacks_to(
+        &self,
+        layer: &Descriptor,
+        diff_id: &DiffId,
+    ) -> Result<Option<KnownLayer>> {
         let Found::File(file, stamp) = self.find(&layer.digest)? else {
             return Ok(None);
         };
@@ -252,7 +267,12 @@ impl Layout {
     }
 
     /// Notes that a file is the blob it is called, because it was written so.
-    pub(super) fn note(&self, digest: &Digest, stamp: Stamp, diff_id: Option<&DiffId>) -> Result<()> {
+    pub(super) fn note(
+        &self,
+        digest: &Digest,
+        stamp: Stamp,
+        diff_id: Option<&DiffId>,
+    ) -> Result<()> {
         self.with_ledger(|ledger| ledger.note(digest, stamp, diff_id))
     }
 

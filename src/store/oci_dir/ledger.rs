@@ -43,12 +43,16 @@ impl Ledger {
 
     /// What is known of a blob whose file has this stamp.
     pub(super) fn find(&self, digest: &Digest, stamp: Stamp) -> Option<&Record> {
-        self.records.get(digest).filter(|record| record.stamp == stamp)
+        self.records
+            .get(digest)
+            .filter(|record| record.stamp == stamp)
     }
 
     /// Notes that a file was found to be the blob, and what it unpacks to if that is known now.
     pub(super) fn note(&mut self, digest: &Digest, stamp: Stamp, diff_id: Option<&DiffId>) {
-        let known = self.find(digest, stamp).and_then(|record| record.diff_id.clone());
+        let known = self
+            .find(digest, stamp)
+            .and_then(|record| record.diff_id.clone());
         let diff_id = diff_id.cloned().or(known);
         let record = Record { stamp, diff_id };
         if self.records.get(digest) != Some(&record) {
@@ -62,7 +66,11 @@ impl Ledger {
         let mut lines = String::new();
         for digest in std::mem::take(&mut self.fresh) {
             if let Some(Record { stamp, diff_id }) = self.records.get(&digest) {
-                let Stamp { size, inode, modified } = stamp;
+                let Stamp {
+                    size,
+                    inode,
+                    modified,
+                } = stamp;
                 let diff_id = diff_id.as_ref().map_or("-".to_string(), Digest::to_string);
                 // Writing to a String cannot fail.
                 let _ = writeln!(lines, "{digest} {size} {inode} {modified} {diff_id}");
@@ -84,14 +92,21 @@ fn parse_line(line: &str) -> Option<(Digest, Record)> {
         "-" => None,
         text => Some(text.parse().ok()?),
     };
-    fields.next().is_none().then_some((digest, Record { stamp, diff_id }))
+    fields
+        .next()
+        .is_none()
+        .then_some((digest, Record { stamp, diff_id }))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const STAMP: Stamp = Stamp { size: 1, inode: 2, modified: 3 };
+    const STAMP: Stamp = Stamp {
+        size: 1,
+        inode: 2,
+        modified: 3,
+    };
 
     #[test]
     fn what_is_noted_is_known_again_until_the_file_changes() {
@@ -102,7 +117,14 @@ mod tests {
         assert_eq!(ledger.take_fresh(), "");
         let again = Ledger::parse(&text);
         assert_eq!(again.find(&blob, STAMP).unwrap().diff_id, Some(plain));
-        for other in [Stamp { size: 2, ..STAMP }, Stamp { inode: 1, ..STAMP }, Stamp { modified: 4, ..STAMP }] {
+        for other in [
+            Stamp { size: 2, ..STAMP },
+            Stamp { inode: 1, ..STAMP },
+            Stamp {
+                modified: 4,
+                ..STAMP
+            },
+        ] {
             assert!(again.find(&blob, other).is_none());
         }
     }
@@ -118,7 +140,11 @@ mod tests {
             assert!(half.find(&Digest::of(b"one"), STAMP).is_none());
         }
         let torn = format!("{}{text}", text.get(..40).unwrap().to_string() + "\n");
-        assert!(Ledger::parse(&torn).find(&Digest::of(b"one"), STAMP).is_some());
+        assert!(
+            Ledger::parse(&torn)
+                .find(&Digest::of(b"one"), STAMP)
+                .is_some()
+        );
     }
 
     #[test]

@@ -110,7 +110,12 @@ impl OciDir {
                 continue;
             }
             pieces.push(manifest.descriptor().clone());
-            pieces.extend(manifest.blobs().filter(|blob| !blob.may_live_elsewhere()).cloned());
+            pieces.extend(
+                manifest
+                    .blobs()
+                    .filter(|blob| !blob.may_live_elsewhere())
+                    .cloned(),
+            );
             // An index may name manifests that are not here: nobody asked for those platforms.
             let children = manifest.children().iter();
             below.extend(children.filter_map(|child| self.layout.manifest(child).ok()));
@@ -134,7 +139,9 @@ impl Store for OciDir {
     async fn names(&self) -> Result<Vec<Name>> {
         let entries = self.layout.entries()?.unwrap_or_default();
         let names = entries.iter().enumerate();
-        Ok(names.map(|(position, entry)| index::name_of(position, entry)).collect())
+        Ok(names
+            .map(|(position, entry)| index::name_of(position, entry))
+            .collect())
     }
 
     async fn manifest(&self, descriptor: &Descriptor) -> Result<Manifest> {
@@ -166,7 +173,10 @@ impl Destination for OciDir {
         });
         let parallel = std::thread::available_parallelism().map_or(1, usize::from);
         let known = stream::iter(checks).buffer_unordered(parallel);
-        known.try_filter_map(|known| async { Ok(known) }).try_collect().await
+        known
+            .try_filter_map(|known| async { Ok(known) })
+            .try_collect()
+            .await
     }
 
     async fn put_blob(&self, blob: Blob) -> Result<Descriptor> {
@@ -188,10 +198,18 @@ impl Destination for OciDir {
     }
 
     async fn put_manifest(&self, manifest: &Manifest, role: Role<'_>) -> Result<()> {
-        let what = || format!("cannot write manifest {} to {self}", manifest.descriptor().digest);
+        let what = || {
+            format!(
+                "cannot write manifest {} to {self}",
+                manifest.descriptor().digest
+            )
+        };
         let session = self.session()?;
         let descriptor = manifest.descriptor().clone();
-        if !matches!(self.layout.presence(&descriptor)?, Presence::Recorded | Presence::Checked) {
+        if !matches!(
+            self.layout.presence(&descriptor)?,
+            Presence::Recorded | Presence::Checked
+        ) {
             let staged = session.stage()?;
             let blob = Blob::memory(descriptor.clone(), manifest.bytes().clone());
             write(blob, &staged, &AtomicBool::new(false)).attempting(what)?;
@@ -279,9 +297,9 @@ fn write(blob: Blob, staged: &Staged, stopped: &AtomicBool) -> Result<Receipt> {
         Ok(file.write_all(piece)?)
     });
     poured.map_err(|error| match (error.kind(), staged.room()) {
-        (ErrorKind::NoSpace, Some(room)) => {
-            error.attempting(format!("the disk is full: {room} bytes left for a blob of {size}"))
-        }
+        (ErrorKind::NoSpace, Some(room)) => error.attempting(format!(
+            "the disk is full: {room} bytes left for a blob of {size}"
+        )),
         _ => error,
     })
 }

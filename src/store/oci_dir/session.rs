@@ -57,7 +57,9 @@ impl Session {
             sweep(&own)?;
             let (stage, stage_name) = make_stage(&own)?;
             let alive = stage.as_file()?;
-            alive.lock().attempting(|| format!("cannot lock {}", stage.path().display()))?;
+            alive
+                .lock()
+                .attempting(|| format!("cannot lock {}", stage.path().display()))?;
             let mut session = Self {
                 root,
                 own,
@@ -123,7 +125,12 @@ impl Session {
 
     /// Gives out an image: `index.json` names it from here on. `pieces` are the blobs and manifests
     /// that it needs, with their sizes; all of them must be there.
-    pub(super) fn publish(&self, image: &Descriptor, tags: &[Tag], pieces: &[Descriptor]) -> Result<()> {
+    pub(super) fn publish(
+        &self,
+        image: &Descriptor,
+        tags: &[Tag],
+        pieces: &[Descriptor],
+    ) -> Result<()> {
         let _lock = self.lock()?;
         for piece in pieces {
             self.check(piece)?;
@@ -147,16 +154,25 @@ impl Session {
             }
             self.stage.remove(&staged)?;
         }
-        Err(Error::new(ErrorKind::Io, "index.json is being changed by another program all the time"))
+        Err(Error::new(
+            ErrorKind::Io,
+            "index.json is being changed by another program all the time",
+        ))
     }
 
     fn check(&self, piece: &Descriptor) -> Result<()> {
         let missing = || {
-            let what = format!("{} has vanished from {}", piece.digest, self.root.path().display());
+            let what = format!(
+                "{} has vanished from {}",
+                piece.digest,
+                self.root.path().display()
+            );
             Error::new(ErrorKind::Io, what)
         };
         let dir = self.root.sub("blobs")?.ok_or_else(missing)?;
-        let dir = dir.sub(piece.digest.algorithm().as_str())?.ok_or_else(missing)?;
+        let dir = dir
+            .sub(piece.digest.algorithm().as_str())?
+            .ok_or_else(missing)?;
         match dir.find(piece.digest.hex())? {
             Found::File(_, stamp) if stamp.size == piece.size => Ok(()),
             _ => Err(missing()),
@@ -222,7 +238,10 @@ impl Session {
 
     fn lock(&self) -> Result<Lock> {
         Lock::take(&self.own)?.ok_or_else(|| {
-            let what = format!("{} was removed while it was being written", self.root.path().display());
+            let what = format!(
+                "{} was removed while it was being written",
+                self.root.path().display()
+            );
             Error::new(ErrorKind::Io, what)
         })
     }
@@ -246,7 +265,9 @@ pub(super) struct Staged {
 impl Staged {
     /// Makes the content durable and gives it its final name.
     pub(super) fn place(mut self, digest: &Digest) -> Result<Stamp> {
-        self.file.sync_data().attempting(|| format!("cannot sync {digest}"))?;
+        self.file
+            .sync_data()
+            .attempting(|| format!("cannot sync {digest}"))?;
         let (blobs, _) = self.session.root.make_sub("blobs", 0o777)?;
         let (dir, _) = blobs.make_sub(digest.algorithm().as_str(), 0o777)?;
         if let Found::Other("a directory") = dir.find(digest.hex())? {
@@ -280,7 +301,8 @@ impl Lock {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
-        file.lock().attempting(|| format!("cannot lock {}", own.path().display()))?;
+        file.lock()
+            .attempting(|| format!("cannot lock {}", own.path().display()))?;
         let is_linked = match own.find(LOCK)? {
             Found::File(_, stamp) => stamp.inode == Stamp::now(&file)?.inode,
             _ => false,
@@ -314,7 +336,10 @@ pub(super) fn needs_sweep(root: &Dir) -> Result<bool> {
 
 fn stages(own: &Dir) -> Result<Vec<String>> {
     let names = own.list()?.into_iter();
-    Ok(names.map(|(name, _)| name).filter(|name| name.starts_with(STAGE)).collect())
+    Ok(names
+        .map(|(name, _)| name)
+        .filter(|name| name.starts_with(STAGE))
+        .collect())
 }
 
 /// A stage that nobody has locked. One that just vanished counts as dead too.
@@ -343,7 +368,10 @@ fn make_stage(own: &Dir) -> Result<(Dir, String)> {
 /// Makes a directory and those above it. Returns the topmost one that was missing.
 fn make_missing(path: &Path) -> Result<Option<PathBuf>> {
     let missing = path.ancestors().filter(|it| !it.as_os_str().is_empty());
-    let topmost = missing.take_while(|it| !it.exists()).last().map(Path::to_path_buf);
+    let topmost = missing
+        .take_while(|it| !it.exists())
+        .last()
+        .map(Path::to_path_buf);
     std::fs::create_dir_all(path).attempting(|| format!("cannot make {}", path.display()))?;
     Ok(topmost)
 }
