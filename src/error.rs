@@ -94,12 +94,12 @@ impl From<io::Error> for Error {
     fn from(error: io::Error) -> Self {
         error
             .downcast::<Error>()
-            .unwrap_or_else(Error::from_foreign_io)
+            .unwrap_or_else(|foreign| Error::from_foreign_io(&foreign))
     }
 }
 
 impl Error {
-    fn from_foreign_io(error: io::Error) -> Self {
+    fn from_foreign_io(error: &io::Error) -> Self {
         let kind = match error.kind() {
             io::ErrorKind::NotFound => ErrorKind::NotFound,
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
@@ -111,7 +111,7 @@ impl Error {
             | io::ErrorKind::InvalidInput => ErrorKind::Corrupt,
             _ => ErrorKind::Io,
         };
-        Error::new(kind, plain(&error))
+        Error::new(kind, plain(error))
     }
 }
 

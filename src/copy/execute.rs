@@ -133,7 +133,7 @@ async fn move_blob(
             observer.event(&Event::Advanced {
                 blob: &digest,
                 bytes,
-            })
+            });
         }
     };
     let mut blob = job.source.blob(&step.blob).await?.watched(Arc::new(watch));

@@ -160,6 +160,7 @@ fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     u64::try_from(size).map_err(|_| serde::de::Error::custom(format_args!("the size is {size}")))
 }
 
+#[expect(clippy::ref_option, reason = "serde passes the field by reference")]
 fn to_base64<S: Serializer>(data: &Option<Bytes>, serializer: S) -> Result<S::Ok, S::Error> {
     let data = data.as_deref().unwrap_or_default();
     serializer.serialize_str(&base64::engine::general_purpose::STANDARD.encode(data))

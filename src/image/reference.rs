@@ -100,7 +100,7 @@ fn place(text: &str, rest: &str) -> Result<(PathBuf, Name)> {
 
 fn no_transport(text: &str) -> Error {
     let shown = text.escape_debug();
-    let advice = if text.ends_with(".tar") || text.contains(".tar.") {
+    let advice = if format!("{text}.").contains(".tar.") {
         format!("is it docker-archive:{shown}?")
     } else if text.starts_with(['.', '/']) {
         format!("is it oci:{shown}?")

@@ -102,12 +102,7 @@ pub(crate) async fn tags(args: TagsArgs) -> Ended {
     let names = names.attempting(|| format!("cannot list {reference}"))?;
     let names: Vec<String> = names.iter().map(Name::to_string).collect();
     Ok(match args.format {
-        Format::Table => render::text(
-            &names
-                .iter()
-                .map(|name| format!("{name}\n"))
-                .collect::<String>(),
-        ),
+        Format::Table => render::lines(&names),
         Format::Json => render::json(&serde_json::json!({ "tags": names })),
     })
 }

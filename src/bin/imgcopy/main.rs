@@ -45,9 +45,10 @@ fn main() -> ExitCode {
     match ended {
         Ended::Itself(Ok(code)) => code,
         Ended::Itself(Err(Failure::Usage(error))) => render::usage_failure(&error),
-        Ended::Itself(Err(Failure::Failed(error))) => render::failure(&error),
+        Ended::Itself(Err(Failure::Failed(error))) | Ended::Stopped(Err(error)) => {
+            render::failure(&error)
+        }
         Ended::Stopped(Ok(code)) => render::interrupted(code),
-        Ended::Stopped(Err(error)) => render::failure(&error),
     }
 }
 

@@ -35,6 +35,14 @@ pub(crate) fn line(what: &impl Display) -> ExitCode {
     text(&format!("{what}\n"))
 }
 
+pub(crate) fn lines(lines: &[String]) -> ExitCode {
+    text(
+        &lines
+            .iter()
+            .fold(String::new(), |all, line| all + line + "\n"),
+    )
+}
+
 pub(crate) fn json(what: &impl Serialize) -> ExitCode {
     match serde_json::to_string_pretty(what) {
         Ok(json) => line(&json),
