@@ -13,7 +13,9 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The place, or the image in it, does not exist.
+    /// The place does not exist.
+    NoPlace,
+    /// The place has no such image or blob.
     NotFound,
     /// A place holds several images and none was chosen.
     Ambiguous,
@@ -101,7 +103,6 @@ impl From<io::Error> for Error {
 impl Error {
     fn from_foreign_io(error: &io::Error) -> Self {
         let kind = match error.kind() {
-            io::ErrorKind::NotFound => ErrorKind::NotFound,
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
                 ErrorKind::Denied
             }

@@ -5,8 +5,9 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
 use serde::Serialize;
+use tracing::debug;
 
 use super::plan::{BlobAction, BlobStep, ManifestAction, ManifestStep, Plan};
 use super::{Event, Job, Observer};
@@ -106,7 +107,9 @@ async fn move_blobs(plan: &Plan, job: &Job<'_>, observer: &Arc<dyn Observer>) ->
         false => None,
     };
     let steps = plan.blobs.iter().filter(|step| moves(step));
-    let moving = steps.map(|step| move_blob(step, job, workers.clone(), observer));
+    let moving = steps.map(|step| move_blob(step, job, workers.clone(), observer).boxed());
+    // Collected, because over a lazy iterator nobody could tell that this future is Send.
+    let moving: Vec<_> = moving.collect();
     // One more than compress, so that one can wait for the disk.
     let parallel = NonZeroUsize::saturating_add(job.threads, 1).get();
     let moved = stream::iter(moving).buffer_unordered(parallel);
@@ -125,6 +128,7 @@ async fn move_blob(
     workers: Option<Arc<Workers>>,
     observer: &Arc<dyn Observer>,
 ) -> Result<(Digest, Descriptor)> {
+    debug!(blob = %step.blob.digest, size = step.blob.size, action = ?step.action, "moving");
     observer.event(&Event::Started { blob: &step.blob });
     let digest = step.blob.digest.clone();
     let watch = {

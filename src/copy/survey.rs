@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
+use tracing::debug;
 
 use super::Job;
 use super::plan::target;
@@ -76,6 +77,11 @@ pub async fn survey(job: &Job<'_>) -> Result<Survey> {
     survey.absent.extend(absent_blobs(job, &survey).await?);
     survey.known_layers = known_layers(job, &survey).await?;
     survey.presence = presence(job, &survey).await?;
+    debug!(
+        manifests = survey.images.len(),
+        known = survey.known_layers.len(),
+        "surveyed"
+    );
     Ok(survey)
 }
 
@@ -178,17 +184,20 @@ async fn presence(job: &Job<'_>, survey: &Survey) -> Result<BTreeMap<Digest, Pre
     for piece in survey.current.iter().flatten().flat_map(Manifest::children) {
         pieces.insert(piece.digest.clone(), piece.clone());
     }
-    let questions = pieces.into_values().map(|piece| async move {
-        let presence = job.destination.presence(&piece).await;
-        let what = || format!("cannot look for {} in {}", piece.digest, job.destination);
-        presence
-            .attempting(what)
-            .map(|presence| (piece.digest, presence))
-    });
+    let questions: Vec<_> = pieces
+        .into_values()
+        .map(|piece| ask(job, piece).boxed())
+        .collect();
     stream::iter(questions)
         .buffer_unordered(PARALLEL)
         .try_collect()
         .await
+}
+
+async fn ask(job: &Job<'_>, piece: Descriptor) -> Result<(Digest, Presence)> {
+    let presence = job.destination.presence(&piece).await;
+    let what = || format!("cannot look for {} in {}", piece.digest, job.destination);
+    Ok((piece.digest.clone(), presence.attempting(what)?))
 }
 
 /// A layer of a surveyed image.

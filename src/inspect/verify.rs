@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use futures_util::{StreamExt as _, stream};
+use futures_util::{FutureExt as _, StreamExt as _, stream};
 use serde::Serialize;
 
 use super::describe::no_image;
@@ -68,7 +68,8 @@ pub async fn verify(source: &dyn Source, name: &Name, parallel: usize) -> Result
     };
     let checked = checks
         .into_values()
-        .map(|(blob, diff_id)| check(source, blob, diff_id));
+        .map(|(blob, diff_id)| check(source, blob, diff_id).boxed())
+        .collect::<Vec<_>>();
     let found: Vec<Option<Finding>> = stream::iter(checked)
         .buffer_unordered(parallel.max(1))
         .collect()

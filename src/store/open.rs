@@ -9,7 +9,7 @@ use crate::image::Reference;
 /// Opens the place that a reference names, to read from it.
 ///
 /// # Errors
-/// `NotFound` if there is no such place; otherwise what opening it gives.
+/// `NoPlace` if there is no such place; otherwise what opening it gives.
 pub fn open_source(reference: &Reference) -> Result<Box<dyn Source>> {
     let opened: Result<Box<dyn Source>> = match reference {
         Reference::DockerArchive { path, .. } => {

@@ -19,7 +19,7 @@ use imgcopy::image::{Compression, Reference};
 )]
 pub(crate) struct Cli {
     /// Log every step to stderr
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = 99)]
     pub(crate) debug: bool,
 
     #[command(subcommand)]

@@ -176,8 +176,13 @@ fn coding(args: &JobArgs) -> imgcopy::error::Result<Option<Coding>> {
     }
 }
 
-/// A destination is named by a tag or not at all: what will be written has no digest yet.
+/// A destination is a place that can be written to, and is named by a tag or not at all: what will
+/// be written has no digest yet.
 fn destination_tags(reference: &Reference) -> imgcopy::error::Result<Vec<Tag>> {
+    if let Reference::DockerArchive { .. } = reference {
+        let what = format!("{reference} cannot be written to by this version; oci: can");
+        return Err(Error::new(ErrorKind::Invalid, what));
+    }
     match reference.name() {
         Name::Sole => Ok(Vec::new()),
         Name::Tag(tag) => Ok(vec![tag.clone()]),

@@ -8,7 +8,7 @@ mod render;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use args::{Cli, Verb};
 use commands::Failure;
@@ -28,33 +28,37 @@ fn main() -> ExitCode {
             .with_writer(std::io::stderr)
             .init();
     }
-    let runtime = tokio::runtime::Builder::new_current_thread()
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
         .enable_all()
         .build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => return render::failure(&error.into()),
     };
-    let ended = runtime.block_on(async {
+    let code = runtime.block_on(async {
+        let mut signals = match Signals::listen() {
+            Ok(signals) => signals,
+            Err(error) => return render::failure(&error),
+        };
+        // In a task of its own: whatever it does, an interrupt is heard.
+        let task = tokio::spawn(run(cli.verb));
         tokio::select! {
-            ended = run(cli.verb) => Ended::Itself(ended),
-            stopped = stop() => Ended::Stopped(stopped),
+            ended = task => ended.map_or_else(|died| render::died(&died), finished),
+            code = signals.next() => render::interrupted(code),
         }
     });
+    // Drops what is still going on; threads see that and put things away.
     runtime.shutdown_timeout(GRACE);
-    match ended {
-        Ended::Itself(Ok(code)) => code,
-        Ended::Itself(Err(Failure::Usage(error))) => render::usage_failure(&error),
-        Ended::Itself(Err(Failure::Failed(error))) | Ended::Stopped(Err(error)) => {
-            render::failure(&error)
-        }
-        Ended::Stopped(Ok(code)) => render::interrupted(code),
-    }
+    code
 }
 
-enum Ended {
-    Itself(Result<ExitCode, Failure>),
-    Stopped(Result<u8>),
+fn finished(ended: Result<ExitCode, Failure>) -> ExitCode {
+    match ended {
+        Ok(code) => code,
+        Err(Failure::Usage(error)) => render::usage_failure(&error),
+        Err(Failure::Failed(error)) => render::failure(&error),
+    }
 }
 
 async fn run(verb: Verb) -> Result<ExitCode, Failure> {
@@ -68,12 +72,25 @@ async fn run(verb: Verb) -> Result<ExitCode, Failure> {
     }
 }
 
-/// Waits for an interrupt and gives the exit code that belongs to it: 128 and the signal's number.
-async fn stop() -> Result<u8> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    Ok(tokio::select! {
-        _ = interrupt.recv() => 130,
-        _ = terminate.recv() => 143,
-    })
+/// What may end a run early.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    /// Waits for one, and gives the exit code that belongs to it: 128 and the signal's number.
+    async fn next(&mut self) -> u8 {
+        tokio::select! {
+            _ = self.interrupt.recv() => 130,
+            _ = self.terminate.recv() => 143,
+        }
+    }
 }

@@ -73,7 +73,7 @@ pub(crate) fn usage_failure(error: &Error) -> ExitCode {
 pub(crate) fn failure(error: &Error) -> ExitCode {
     tell(&chain(error));
     ExitCode::from(match error.kind() {
-        ErrorKind::NotFound => NO_SUCH_IMAGE,
+        ErrorKind::NotFound | ErrorKind::NoPlace => NO_SUCH_IMAGE,
         _ => FAILED,
     })
 }
@@ -81,6 +81,12 @@ pub(crate) fn failure(error: &Error) -> ExitCode {
 pub(crate) fn interrupted(code: u8) -> ExitCode {
     tell("interrupted: the destination's names are what they were; run again to go on");
     ExitCode::from(code)
+}
+
+/// A defect of imgcopy; what panicked has said where.
+pub(crate) fn died(died: &tokio::task::JoinError) -> ExitCode {
+    tell(&format!("error: imgcopy has a defect: {died}"));
+    ExitCode::from(FAILED)
 }
 
 fn chain(error: &Error) -> String {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::image::{Config, MediaType};
+use crate::image::{Config, Digest, Manifest, MediaType};
 
 const PLAIN: Compression = Compression::None;
 

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use bytes::Bytes;
 use serde::Deserialize;
+use tracing::debug;
 
 use super::outer;
 use super::tar_index::TarIndex;
@@ -72,7 +73,7 @@ impl DockerArchive {
     /// Opens an archive: reads its headers and its list of images.
     ///
     /// # Errors
-    /// `NotFound` if there is no such file; `Invalid` if it is no archive of images, is damaged, or
+    /// `NoPlace` if there is no such file; `Invalid` if it is no archive of images, is damaged, or
     /// holds what could be read in two ways.
     pub fn open(path: &Path) -> Result<Self> {
         let mut tar = TarIndex::of(&outer::open(path)?)?;
@@ -237,6 +238,7 @@ impl Image {
             Some(original) => original,
             None => Manifest::image(&config, &descriptors)?,
         };
+        debug!(config = shown, manifest = %manifest.descriptor().digest, "image read");
         Ok(Self {
             manifest,
             config: (config, bytes.into()),

@@ -3,9 +3,12 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use rustix::fs::OFlags;
 
 use crate::error::{Attempt as _, Error, ErrorKind, Result};
 use crate::image::Compression;
@@ -18,7 +21,13 @@ const RATIO: u64 = 200;
 
 /// The tar inside the file at `path`.
 pub(super) fn open(path: &Path) -> Result<FileRange> {
-    let file = File::open(path)?;
+    // Opening a FIFO would wait for a writer.
+    let flags = OFlags::NONBLOCK.bits().cast_signed();
+    let opened = File::options().read(true).custom_flags(flags).open(path);
+    let file = opened.map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => Error::new(ErrorKind::NoPlace, "there is no such file"),
+        _ => error.into(),
+    })?;
     let metadata = file.metadata()?;
     if metadata.is_dir() {
         let what = "it is a directory, not an archive: is it oci:?";

@@ -191,6 +191,9 @@ fn header(tar: &FileRange, at: u64) -> Result<Option<Header>> {
     if at == tar.len && at > 0 {
         return Ok(None);
     }
+    if tar.len < BLOCK {
+        return Err(invalid("it is no tar archive".into()));
+    }
     let block = part(tar, at, BLOCK)?;
     let mut header = Header::new_old();
     block.reader().read_exact(header.as_mut_bytes())?;

@@ -45,11 +45,17 @@ const DIRECTORY: OFlags = OFlags::RDONLY
     .union(OFlags::CLOEXEC);
 
 impl Dir {
-    /// Opens a directory that the user named; links on the way are the user's own.
-    pub(super) fn open(path: &Path) -> Result<Self> {
-        let fd = rustix::fs::open(path, DIRECTORY, Mode::empty())?;
-        let path = path.to_path_buf();
-        Ok(Self { fd, path })
+    /// Opens a directory that the user named; links on the way are the user's own. `None` if there
+    /// is none.
+    pub(super) fn open(path: &Path) -> Result<Option<Self>> {
+        match rustix::fs::open(path, DIRECTORY, Mode::empty()) {
+            Ok(fd) => {
+                let path = path.to_path_buf();
+                Ok(Some(Self { fd, path }))
+            }
+            Err(Errno::NOENT) => Ok(None),
+            Err(errno) => Err(errno).attempting(|| format!("cannot open {}", path.display())),
+        }
     }
 
     /// The path, for messages.
@@ -71,18 +77,19 @@ impl Dir {
         }
     }
 
-    /// A directory inside, made if there is none. Says whether it was.
-    pub(super) fn make_sub(&self, name: &str, mode: u32) -> Result<(Dir, bool)> {
-        let path = self.path.join(name);
+    /// A directory inside, made if there is none, and whether it was. `None` if this directory was
+    /// removed meanwhile.
+    pub(super) fn make_sub(&self, name: &str, mode: u32) -> Result<Option<(Dir, bool)>> {
         let made = match rustix::fs::mkdirat(&self.fd, name, Mode::from_raw_mode(mode)) {
             Ok(()) => true,
             Err(Errno::EXIST) => false,
+            Err(Errno::NOENT) => return Ok(None),
             Err(errno) => {
+                let path = self.path.join(name);
                 return Err(errno).attempting(|| format!("cannot make {}", path.display()));
             }
         };
-        let sub = self.sub(name)?.ok_or_else(|| gone(&path))?;
-        Ok((sub, made))
+        Ok(self.sub(name)?.map(|sub| (sub, made)))
     }
 
     /// What stands under a name, opened for reading if it is a regular file.
@@ -145,18 +152,22 @@ impl Dir {
             .attempting(|| format!("cannot make {}", self.path.join(name).display()))
     }
 
-    /// A file that may be there already, open for adding to its end.
-    pub(super) fn append(&self, name: &str) -> Result<File> {
+    /// A file that may be there already, open for adding to its end. `None` if the directory itself
+    /// was removed.
+    pub(super) fn append(&self, name: &str) -> Result<Option<File>> {
         let flags = OFlags::WRONLY
             | OFlags::CREATE
             | OFlags::APPEND
             | OFlags::NOFOLLOW
             | OFlags::NONBLOCK
             | OFlags::CLOEXEC;
-        let mode = Mode::from_raw_mode(0o644);
-        rustix::fs::openat(&self.fd, name, flags, mode)
-            .map(File::from)
-            .attempting(|| format!("cannot open {}", self.path.join(name).display()))
+        match rustix::fs::openat(&self.fd, name, flags, Mode::from_raw_mode(0o644)) {
+            Ok(fd) => Ok(Some(File::from(fd))),
+            Err(Errno::NOENT) => Ok(None),
+            Err(errno) => {
+                Err(errno).attempting(|| format!("cannot open {}", self.path.join(name).display()))
+            }
+        }
     }
 
     /// Moves a file to its final name, in place of whatever is there.
@@ -219,8 +230,4 @@ impl Stamp {
     pub(super) fn now(file: &File) -> Result<Self> {
         Ok(Self::of(&file.metadata()?))
     }
-}
-
-fn gone(path: &Path) -> Error {
-    Error::new(ErrorKind::Io, format!("{} vanished", path.display()))
 }

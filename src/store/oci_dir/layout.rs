@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use serde::Deserialize;
+use tracing::debug;
 
 use super::files::{Dir, Found, Stamp};
 use super::index;
@@ -44,11 +45,7 @@ impl Layout {
     pub(super) fn root(&self) -> Result<Option<Arc<Dir>>> {
         let mut root = locked(&self.root);
         if root.is_none() {
-            match Dir::open(&self.path) {
-                Ok(dir) => *root = Some(Arc::new(dir)),
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
-            }
+            *root = Dir::open(&self.path)?.map(Arc::new);
         }
         Ok(root.clone())
     }
@@ -188,8 +185,12 @@ impl Layout {
             let mut below = vec![entry];
             while let Some(descriptor) = below.pop() {
                 // An image that cannot be read is of no use here; it may be somebody else's.
-                let Ok(manifest) = self.manifest(&descriptor) else {
-                    continue;
+                let manifest = match self.manifest(&descriptor) {
+                    Ok(manifest) => manifest,
+                    Err(error) => {
+                        debug!(place = %self, digest = %descriptor.digest, %error, "manifest passed over");
+                        continue;
+                    }
                 };
                 if seen.insert(descriptor.digest) {
                     below.extend_from_slice(manifest.children());
@@ -261,7 +262,10 @@ impl Layout {
                 self.with_ledger(|ledger| ledger.note(&layer.digest, stamp, Some(diff_id)))?;
                 Ok(Some(known))
             }
-            Err(error) if error.is_bad_source() => Ok(None),
+            Err(error) if error.is_bad_source() => {
+                debug!(place = %self, layer = %layer.digest, %diff_id, "layer does not unpack to this");
+                Ok(None)
+            }
             Err(error) => Err(error),
         }
     }

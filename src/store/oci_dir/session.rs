@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use tracing::debug;
+
 use super::files::{Dir, Found, Stamp};
 use super::layout::OWN;
 use super::{index, ledger};
@@ -47,15 +49,21 @@ impl Session {
     pub(super) fn begin(path: &Path) -> Result<Self> {
         let made = make_missing(path)?;
         for _ in 0..100 {
-            let root = Dir::open(path).attempting(|| format!("cannot open {}", path.display()))?;
-            let (own, _) = root.make_sub(OWN, 0o777)?;
-            // Another writer may have taken the whole directory back before we had the lock.
-            let Some(lock) = Lock::take(&own)? else {
+            // Another writer may take the whole directory back until we have the lock.
+            let Some(root) = Dir::open(path)? else {
                 make_missing(path)?;
                 continue;
             };
+            let Some((own, _)) = root.make_sub(OWN, 0o777)? else {
+                continue;
+            };
+            let Some(lock) = Lock::take(&own)? else {
+                continue;
+            };
             sweep(&own)?;
-            let (stage, stage_name) = make_stage(&own)?;
+            let Some((stage, stage_name)) = make_stage(&own)? else {
+                continue;
+            };
             let alive = stage.as_file()?;
             alive
                 .lock()
@@ -152,6 +160,7 @@ impl Session {
                 self.stage.rename(&staged, &self.root, "index.json")?;
                 return self.root.sync();
             }
+            debug!("index.json was changed by another program: merging again");
             self.stage.remove(&staged)?;
         }
         Err(Error::new(
@@ -194,7 +203,9 @@ impl Session {
     /// Adds to the ledger.
     pub(super) fn record(&self, lines: &str) -> Result<()> {
         let _lock = self.lock()?;
-        let mut file = self.own.append(ledger::FILE)?;
+        let Some(mut file) = self.own.append(ledger::FILE)? else {
+            return Ok(());
+        };
         // A line that a crash cut short must not spoil the next one.
         file.write_all(format!("\n{lines}").as_bytes())
             .attempting(|| "cannot add to the ledger")
@@ -237,13 +248,13 @@ impl Session {
     }
 
     fn lock(&self) -> Result<Lock> {
-        Lock::take(&self.own)?.ok_or_else(|| {
-            let what = format!(
-                "{} was removed while it was being written",
-                self.root.path().display()
-            );
-            Error::new(ErrorKind::Io, what)
-        })
+        Lock::take(&self.own)?.ok_or_else(|| self.gone())
+    }
+
+    fn gone(&self) -> Error {
+        let path = self.root.path().display();
+        let what = format!("{path} was removed while it was being written");
+        Error::new(ErrorKind::Io, what)
     }
 }
 
@@ -268,8 +279,14 @@ impl Staged {
         self.file
             .sync_data()
             .attempting(|| format!("cannot sync {digest}"))?;
-        let (blobs, _) = self.session.root.make_sub("blobs", 0o777)?;
-        let (dir, _) = blobs.make_sub(digest.algorithm().as_str(), 0o777)?;
+        let gone = || self.session.gone();
+        let (blobs, _) = self
+            .session
+            .root
+            .make_sub("blobs", 0o777)?
+            .ok_or_else(gone)?;
+        let algorithm = digest.algorithm().as_str();
+        let (dir, _) = blobs.make_sub(algorithm, 0o777)?.ok_or_else(gone)?;
         if let Found::Other("a directory") = dir.find(digest.hex())? {
             dir.remove_dir(digest.hex())?;
         }
@@ -296,10 +313,8 @@ impl Drop for Staged {
 impl Lock {
     /// Waits for the lock. `None` if the file was removed meanwhile, and the directory with it.
     fn take(own: &Dir) -> Result<Option<Lock>> {
-        let file = match own.append(LOCK) {
-            Ok(file) => file,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
+        let Some(file) = own.append(LOCK)? else {
+            return Ok(None);
         };
         file.lock()
             .attempting(|| format!("cannot lock {}", own.path().display()))?;
@@ -315,6 +330,7 @@ impl Lock {
 fn sweep(own: &Dir) -> Result<()> {
     for name in stages(own)? {
         if is_dead(own, &name)? {
+            debug!(stage = %name, "sweeping what a dead writer left");
             remove_tree(own, &name)?;
         }
     }
@@ -354,13 +370,15 @@ fn is_dead(own: &Dir, name: &str) -> Result<bool> {
     }
 }
 
-fn make_stage(own: &Dir) -> Result<(Dir, String)> {
+/// A directory for one writer. `None` if the directory around it was removed meanwhile.
+fn make_stage(own: &Dir) -> Result<Option<(Dir, String)>> {
     loop {
         let random = RandomState::new().hash_one(std::process::id());
         let name = format!("{STAGE}{}-{random:016x}", std::process::id());
-        let (stage, made) = own.make_sub(&name, 0o700)?;
-        if made {
-            return Ok((stage, name));
+        match own.make_sub(&name, 0o700)? {
+            Some((stage, true)) => return Ok(Some((stage, name))),
+            Some((_, false)) => {}
+            None => return Ok(None),
         }
     }
 }

@@ -1,0 +1,182 @@
+//! Deciding what happens to manifests: they change when their pieces are called otherwise at the
+//! destination, and the last one gets the names.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::types::{BlobAction, BlobStep, ManifestAction, ManifestStep, Reason};
+use crate::copy::Survey;
+use crate::error::Result;
+use crate::image::{Descriptor, Digest, ImageManifest, Manifest};
+use crate::store::Presence;
+
+pub(super) fn manifest_steps(survey: &Survey, blobs: &[BlobStep]) -> Result<Vec<ManifestStep>> {
+    let mut renaming = Renaming::of(blobs);
+    let mut steps = Vec::new();
+    for image in &survey.images {
+        let manifest = image.manifest.clone();
+        let (action, because) = match renaming.apply(&manifest)? {
+            Renamed::Not => as_present(
+                survey.presence.get(&manifest.descriptor().digest),
+                &manifest,
+            ),
+            _ => (ManifestAction::Rewrite, changed(&manifest)),
+        };
+        steps.push(ManifestStep {
+            manifest,
+            action,
+            because,
+        });
+    }
+    settle_root(survey, &renaming, &mut steps);
+    Ok(steps)
+}
+
+/// The last manifest is the one that the names stand for: it may stand there already, in the same
+/// words or in others that say the same.
+fn settle_root(survey: &Survey, renaming: &Renaming, steps: &mut [ManifestStep]) {
+    let Some((root, below)) = steps.split_last_mut() else {
+        return;
+    };
+    let digest = &root.manifest.descriptor().digest;
+    match &root.action {
+        ManifestAction::Keep(digest)
+            if !stands(survey, |current| current.descriptor().digest == *digest) =>
+        {
+            (root.action, root.because) = (ManifestAction::Name, Reason::NameMoves);
+        }
+        ManifestAction::Rewrite => {
+            let Some(new) = renaming.manifests.get(digest) else {
+                return;
+            };
+            if !stands(survey, |current| says_the_same(survey, current, new)) {
+                return;
+            }
+            let current = survey.current.iter().flatten().next().unwrap_or(new);
+            root.action = ManifestAction::Keep(current.descriptor().digest.clone());
+            root.because = Reason::SameImage;
+            for step in below {
+                let known = renaming.manifests.get(&step.manifest.descriptor().digest);
+                if let (ManifestAction::Rewrite, Some(new)) = (&step.action, known) {
+                    step.action = ManifestAction::Keep(new.descriptor().digest.clone());
+                    step.because = Reason::SameImage;
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Whether every name stands for a manifest that is as asked, and for one and the same.
+fn stands(survey: &Survey, is_so: impl Fn(&Manifest) -> bool) -> bool {
+    let all = survey
+        .current
+        .iter()
+        .all(|current| current.as_ref().is_some_and(&is_so));
+    let mut digests = survey
+        .current
+        .iter()
+        .flatten()
+        .map(|current| &current.descriptor().digest);
+    let first = digests.next();
+    all && first.is_some() && digests.all(|other| Some(other) == first)
+}
+
+fn says_the_same(survey: &Survey, current: &Manifest, new: &Manifest) -> bool {
+    let is_there = |child: &Descriptor| {
+        let presence = survey.presence.get(&child.digest);
+        matches!(presence, Some(Presence::Recorded | Presence::Checked))
+            || survey
+                .absent
+                .iter()
+                .any(|absent| absent.digest == child.digest)
+    };
+    match (current.as_image(), new.as_image()) {
+        (Some(one), Some(other)) => {
+            let layers = |image: &ImageManifest| -> Vec<Digest> {
+                image
+                    .layers
+                    .iter()
+                    .map(|layer| layer.digest.clone())
+                    .collect()
+            };
+            current.descriptor().media_type == new.descriptor().media_type
+                && one.config.digest == other.config.digest
+                && layers(one) == layers(other)
+        }
+        _ => {
+            current.descriptor().digest == new.descriptor().digest
+                && new.children().iter().all(is_there)
+        }
+    }
+}
+
+fn as_present(presence: Option<&Presence>, manifest: &Manifest) -> (ManifestAction, Reason) {
+    let keep = ManifestAction::Keep(manifest.descriptor().digest.clone());
+    match presence {
+        Some(Presence::Recorded) => (keep, Reason::Recorded),
+        Some(Presence::Checked) => (keep, Reason::Checked),
+        Some(Presence::Damaged(how)) => (ManifestAction::Send, Reason::Damaged(how.clone())),
+        Some(Presence::Absent) | None => (ManifestAction::Send, Reason::Missing),
+    }
+}
+
+fn changed(manifest: &Manifest) -> Reason {
+    match manifest.as_image() {
+        Some(_) => Reason::LayersChanged,
+        None => Reason::ChildrenChanged,
+    }
+}
+
+/// What pieces are called at the destination where that differs from the source.
+struct Renaming {
+    known: BTreeMap<Digest, Descriptor>,
+    /// Pieces whose names come out only when they are written.
+    open: BTreeSet<Digest>,
+    /// Manifests in the words that they will have, where all of those are known.
+    manifests: BTreeMap<Digest, Manifest>,
+}
+
+enum Renamed {
+    Not,
+    Open,
+    Known,
+}
+
+impl Renaming {
+    fn of(blobs: &[BlobStep]) -> Self {
+        let mut known = BTreeMap::new();
+        let mut open = BTreeSet::new();
+        for step in blobs {
+            match &step.action {
+                BlobAction::Keep { stored } if stored.digest != step.blob.digest => {
+                    known.insert(step.blob.digest.clone(), stored.clone());
+                }
+                BlobAction::Recompress { .. } => {
+                    open.insert(step.blob.digest.clone());
+                }
+                _ => {}
+            }
+        }
+        Self {
+            known,
+            open,
+            manifests: BTreeMap::new(),
+        }
+    }
+
+    fn apply(&mut self, manifest: &Manifest) -> Result<Renamed> {
+        let own = manifest.descriptor().digest.clone();
+        let pieces = || manifest.blobs().chain(manifest.children());
+        if pieces().any(|piece| self.open.contains(&piece.digest)) {
+            self.open.insert(own);
+            return Ok(Renamed::Open);
+        }
+        if !pieces().any(|piece| self.known.contains_key(&piece.digest)) {
+            return Ok(Renamed::Not);
+        }
+        let new = manifest.with_replaced(&self.known)?;
+        self.known.insert(own.clone(), new.descriptor().clone());
+        self.manifests.insert(own, new);
+        Ok(Renamed::Known)
+    }
+}

@@ -1,0 +1,186 @@
+//! A plan: what will be done, and why. Plain data.
+
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
+use crate::error::Result;
+use crate::image::{Compression, Descriptor, DiffId, Digest, Manifest, Tag};
+use crate::store::compress::Coding;
+
+/// What will be done to copy one image.
+#[derive(Debug, Clone, Serialize)]
+pub struct Plan {
+    /// The source, as users know it.
+    pub source: String,
+    /// The destination, as users know it.
+    pub destination: String,
+    /// The names that the image gets at the destination.
+    pub tags: Vec<Tag>,
+    /// Each config and layer once, the largest first.
+    pub blobs: Vec<BlobStep>,
+    /// Each manifest once, children before parents; the last one gets the names.
+    pub manifests: Vec<ManifestStep>,
+    /// What the source names and does not have: images of a sparse index, foreign layers. Their
+    /// descriptors travel, and nothing else.
+    pub absent: Vec<Descriptor>,
+}
+
+/// What will be done with a config or layer.
+#[derive(Debug, Clone, Serialize)]
+pub struct BlobStep {
+    /// What it is called at the source.
+    pub blob: Descriptor,
+    /// What it unpacks to, where that is known and the layer is to change.
+    #[serde(rename = "diffId", skip_serializing_if = "Option::is_none")]
+    pub diff_id: Option<DiffId>,
+    /// What is done.
+    #[serde(flatten)]
+    pub action: BlobAction,
+    /// Why.
+    pub because: Reason,
+}
+
+/// What is done with a blob.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "action", rename_all = "kebab-case")]
+pub enum BlobAction {
+    /// The destination has it already, under this name.
+    Keep {
+        /// What it is called there.
+        stored: Descriptor,
+    },
+    /// It travels as it is.
+    Send,
+    /// It travels, and is compressed on the way.
+    Recompress {
+        /// How.
+        to: Coding,
+    },
+    /// Only its descriptor travels.
+    Leave,
+}
+
+/// What will be done with a manifest.
+#[derive(Debug, Clone, Serialize)]
+pub struct ManifestStep {
+    /// The manifest at the source.
+    #[serde(serialize_with = "descriptor_of")]
+    pub manifest: Manifest,
+    /// What is done.
+    pub action: ManifestAction,
+    /// Why.
+    pub because: Reason,
+}
+
+/// What is done with a manifest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ManifestAction {
+    /// Nothing: the destination has it, or one that says the same.
+    Keep(Digest),
+    /// It travels as it is.
+    Send,
+    /// It is written anew, naming what its pieces are called at the destination.
+    Rewrite,
+    /// It is there, and gets its names.
+    Name,
+}
+
+/// Why something is done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reason {
+    /// The destination does not have it.
+    Missing,
+    /// The destination has it, and imgcopy knows that it is right.
+    Recorded,
+    /// The destination has it, and it was read and is right.
+    Checked,
+    /// The destination has something else under its name.
+    Damaged(String),
+    /// The destination has a layer that unpacks to the same.
+    SameDiffId,
+    /// The destination's own manifest names the same config and layers.
+    SameImage,
+    /// Layers of this kind are compressed on the way.
+    Plain(Compression),
+    /// Its pieces are called otherwise at the destination.
+    LayersChanged,
+    /// Its children are called otherwise at the destination.
+    ChildrenChanged,
+    /// The name stands for something else now, or for nothing.
+    NameMoves,
+    /// The source does not have it: it lives at the URLs of its descriptor.
+    Foreign,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reason::Missing => f.write_str("not at the destination"),
+            Reason::Recorded => f.write_str("already there"),
+            Reason::Checked => f.write_str("already there, read and right"),
+            Reason::Damaged(how) => write!(f, "the one there {how}"),
+            Reason::SameDiffId => f.write_str("a layer there unpacks to the same"),
+            Reason::SameImage => f.write_str("the manifest there says the same"),
+            Reason::Plain(Compression::None) => f.write_str("plain at the source"),
+            Reason::Plain(other) => write!(f, "{other} is no form for layers"),
+            Reason::LayersChanged => f.write_str("its layers change"),
+            Reason::ChildrenChanged => f.write_str("its images change"),
+            Reason::NameMoves => f.write_str("the name is new or moves"),
+            Reason::Foreign => f.write_str("it lives at its URLs, not at the source"),
+        }
+    }
+}
+
+impl Serialize for Reason {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+fn descriptor_of<S: Serializer>(manifest: &Manifest, serializer: S) -> Result<S::Ok, S::Error> {
+    manifest.descriptor().serialize(serializer)
+}
+
+/// What a plan comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Totals {
+    /// How many blobs travel.
+    pub moving: usize,
+    /// How many bytes of them are read.
+    pub bytes: u64,
+    /// How many blobs are there already.
+    pub kept: usize,
+    /// How many bytes those have.
+    pub kept_bytes: u64,
+}
+
+impl Plan {
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        let idle = |step: &ManifestStep| matches!(step.action, ManifestAction::Keep(_));
+        self.totals().moving == 0 && self.manifests.iter().all(idle)
+    }
+
+    /// What it comes to.
+    pub fn totals(&self) -> Totals {
+        self.blobs
+            .iter()
+            .fold(Totals::default(), |mut totals, step| {
+                match &step.action {
+                    BlobAction::Keep { stored } => {
+                        totals.kept += 1;
+                        totals.kept_bytes += stored.size;
+                    }
+                    BlobAction::Send | BlobAction::Recompress { .. } => {
+                        totals.moving += 1;
+                        totals.bytes += step.blob.size;
+                    }
+                    BlobAction::Leave => {}
+                }
+                totals
+            })
+    }
+}

@@ -1,0 +1,151 @@
+//! Writing images into an OCI directory. Blocking; `session` says how it is made safe.
+
+use std::collections::BTreeSet;
+use std::io::Write as _;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::layout::Layout;
+use super::session::{self, Session, Staged};
+use crate::error::{Attempt as _, Error, ErrorKind, Result};
+use crate::image::{Descriptor, Manifest, Tag};
+use crate::store::Presence;
+use crate::store::blob::{Blob, FileRange, Receipt};
+
+/// A layout, and the session that writes to it.
+pub(super) struct Writer {
+    pub(super) layout: Layout,
+    /// Begins with the first write, so that looking changes nothing.
+    session: Mutex<Option<Arc<Session>>>,
+}
+
+impl Writer {
+    pub(super) fn new(layout: Layout) -> Self {
+        Self {
+            layout,
+            session: Mutex::default(),
+        }
+    }
+
+    /// The session, begun if this is the first write.
+    fn session(&self) -> Result<Arc<Session>> {
+        let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*session {
+            Some(session) => Ok(Arc::clone(session)),
+            None => {
+                let new = Arc::new(Session::begin(&self.layout.path)?);
+                Ok(Arc::clone(session.insert(new)))
+            }
+        }
+    }
+
+    fn begun(&self) -> Option<Arc<Session>> {
+        let session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+        session.as_ref().map(Arc::clone)
+    }
+
+    /// Writes a blob, unless `stopped` becomes true first.
+    pub(super) fn put_blob(&self, blob: Blob, stopped: &AtomicBool) -> Result<Descriptor> {
+        let what = format!(
+            "cannot write {} to {}",
+            blob.descriptor().digest,
+            self.layout
+        );
+        let put = || {
+            let staged = self.session()?.stage()?;
+            let receipt = write(blob, &staged, stopped)?;
+            let stamp = staged.place(&receipt.descriptor.digest)?;
+            let digest = &receipt.descriptor.digest;
+            self.layout.note(digest, stamp, receipt.diff_id.as_ref())?;
+            Ok::<_, Error>(receipt.descriptor)
+        };
+        put().attempting(|| what)
+    }
+
+    /// Writes a manifest, and gives it out under `tags` if it is a root.
+    pub(super) fn put_manifest(&self, manifest: &Manifest, tags: Option<&[Tag]>) -> Result<()> {
+        let descriptor = manifest.descriptor();
+        let present = self.layout.presence(descriptor)?;
+        if !matches!(present, Presence::Recorded | Presence::Checked) {
+            let blob = Blob::memory(descriptor.clone(), manifest.bytes().clone());
+            self.put_blob(blob, &AtomicBool::new(false))?;
+        }
+        let Some(tags) = tags else {
+            return Ok(());
+        };
+        self.session()?
+            .publish(descriptor, tags, &self.pieces(manifest))
+            .attempting(|| format!("cannot change index.json of {}", self.layout))
+    }
+
+    /// Everything that an image needs of this directory: what is in it and below it.
+    fn pieces(&self, manifest: &Manifest) -> Vec<Descriptor> {
+        let mut seen = BTreeSet::new();
+        let mut pieces = Vec::new();
+        let mut below = vec![manifest.clone()];
+        while let Some(manifest) = below.pop() {
+            if !seen.insert(manifest.descriptor().digest.clone()) {
+                continue;
+            }
+            pieces.push(manifest.descriptor().clone());
+            pieces.extend(
+                manifest
+                    .blobs()
+                    .filter(|blob| !blob.may_live_elsewhere())
+                    .cloned(),
+            );
+            // An index may name manifests that are not here: nobody asked for those platforms.
+            let children = manifest.children().iter();
+            below.extend(children.filter_map(|child| self.layout.manifest(child).ok()));
+        }
+        pieces
+    }
+
+    /// Writes down what was learnt about blobs, and sweeps what dead writers left.
+    pub(super) fn finish(&self) -> Result<()> {
+        let lines = self.layout.take_fresh()?;
+        if !lines.is_empty() {
+            return self.session()?.record(&lines);
+        }
+        match self.layout.root()? {
+            // A session sweeps when it begins.
+            Some(root) if self.begun().is_none() && session::needs_sweep(&root)? => {
+                self.session().map(|_| ())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes back a layout that this writer made.
+    pub(super) fn discard(&self) -> Result<()> {
+        self.begun().map_or(Ok(()), |session| session.discard())
+    }
+}
+
+/// Writes a blob into its staged file. A file of another directory is cloned where the file system
+/// can; the clone is then read, so the content is checked either way.
+fn write(blob: Blob, staged: &Staged, stopped: &AtomicBool) -> Result<Receipt> {
+    let go_on = || match stopped.load(Ordering::Relaxed) {
+        true => Err(Error::new(ErrorKind::Interrupted, "interrupted")),
+        false => Ok(()),
+    };
+    let is_cloned = blob
+        .as_whole_file()
+        .is_some_and(|file| rustix::fs::ioctl_ficlone(&staged.file, file).is_ok());
+    if is_cloned {
+        let range = FileRange::whole(staged.file.try_clone()?)?;
+        return blob.read_from(range).pour(&mut |_| go_on());
+    }
+    let size = blob.descriptor().size;
+    let mut file = &staged.file;
+    let poured = blob.pour(&mut |piece| {
+        go_on()?;
+        Ok(file.write_all(piece)?)
+    });
+    poured.map_err(|error| match (error.kind(), staged.room()) {
+        (ErrorKind::NoSpace, Some(room)) => error.attempting(format!(
+            "the disk is full: {room} bytes left for a blob of {size}"
+        )),
+        _ => error,
+    })
+}

@@ -1,0 +1,178 @@
+//! What every place that can be written to must keep, run over each of them.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use imgcopy::error::ErrorKind;
+use imgcopy::image::{Descriptor, Digest, Manifest, MediaType, Name, Tag};
+use imgcopy::store::blob::Blob;
+use imgcopy::store::oci_dir::OciDir;
+use imgcopy::store::{Destination, Memory, Presence, Role, Source};
+
+/// A place that can be read back.
+trait Place: Source + Destination {}
+impl<T: Source + Destination> Place for T {}
+
+/// Runs one clause of the contract over a fresh one of every place.
+async fn over_every_place(clause: impl AsyncFn(Arc<dyn Place>)) {
+    let directory = tempfile::tempdir().unwrap();
+    clause(Arc::new(Memory::new())).await;
+    clause(Arc::new(OciDir::open_or_new(&directory.path().join("new/layout")).unwrap())).await;
+}
+
+fn blob(content: &'static str) -> Blob {
+    let descriptor = Descriptor::of(MediaType::OCI_LAYER.into(), content.as_bytes());
+    Blob::memory(descriptor, Bytes::from_static(content.as_bytes()))
+}
+
+async fn put_image(place: &dyn Place, layer: &'static str, tags: &[Tag]) -> Manifest {
+    let layer = place.put_blob(blob(layer)).await.unwrap();
+    let config = Descriptor::of(MediaType::OCI_CONFIG.into(), b"{}");
+    place.put_blob(Blob::memory(config.clone(), Bytes::from_static(b"{}"))).await.unwrap();
+    let manifest = Manifest::image(&config, &[layer]).unwrap();
+    place.put_manifest(&manifest, Role::Root(tags)).await.unwrap();
+    manifest
+}
+
+fn tag(text: &str) -> Tag {
+    text.parse().unwrap()
+}
+
+#[tokio::test]
+async fn an_empty_place_has_nothing_and_says_so_without_error() {
+    over_every_place(async |place| {
+        assert_eq!(place.names().await.unwrap(), []);
+        for name in [Name::Sole, Name::Tag(tag("x")), Name::At(0), Name::Digest(Digest::of(b"x"))] {
+            assert_eq!(place.resolve(&name).await.unwrap(), None);
+        }
+        assert_eq!(place.presence(blob("x").descriptor()).await.unwrap(), Presence::Absent);
+        let missing = place.manifest(blob("x").descriptor()).await.unwrap_err();
+        assert_eq!(missing.kind(), ErrorKind::NotFound);
+        let missing = place.blob(blob("x").descriptor()).await.err().unwrap();
+        assert_eq!(missing.kind(), ErrorKind::NotFound);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_was_put_is_there_and_comes_back() {
+    over_every_place(async |place| {
+        let stored = place.put_blob(blob("content")).await.unwrap();
+        assert_eq!(place.presence(&stored).await.unwrap(), Presence::Recorded);
+        assert_eq!(place.blob(&stored).await.unwrap().bytes(99).unwrap(), "content");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_wrong_blob_leaves_nothing() {
+    over_every_place(async |place| {
+        let mut named = blob("right").descriptor().clone();
+        named.digest = Digest::of(b"other");
+        let wrong = Blob::memory(named.clone(), Bytes::from_static(b"right"));
+        assert_eq!(place.put_blob(wrong).await.unwrap_err().kind(), ErrorKind::Corrupt);
+        assert_eq!(place.presence(&named).await.unwrap(), Presence::Absent);
+        assert_eq!(place.presence(blob("right").descriptor()).await.unwrap(), Presence::Absent);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn putting_twice_is_as_good_as_once() {
+    over_every_place(async |place| {
+        let first = put_image(&*place, "layer", &[tag("a")]).await;
+        let second = put_image(&*place, "layer", &[tag("a")]).await;
+        assert_eq!(first.descriptor(), second.descriptor());
+        assert_eq!(place.names().await.unwrap(), [Name::Tag(tag("a"))]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_image_is_found_by_each_of_its_names() {
+    over_every_place(async |place| {
+        let image = put_image(&*place, "layer", &[tag("a"), tag("b")]).await;
+        let digest = image.descriptor().digest.clone();
+        for name in [Name::Tag(tag("a")), Name::Tag(tag("b")), Name::At(1), Name::Digest(digest.clone())] {
+            assert_eq!(place.resolve(&name).await.unwrap().unwrap().digest, digest, "{name}");
+        }
+        assert_eq!(place.names().await.unwrap().len(), 2);
+        let read = place.manifest(image.descriptor()).await.unwrap();
+        assert_eq!(read.bytes(), image.bytes());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_tag_moves_and_the_other_image_stays() {
+    over_every_place(async |place| {
+        let old = put_image(&*place, "old", &[tag("latest"), tag("v1")]).await;
+        let new = put_image(&*place, "new", &[tag("latest")]).await;
+        let stands_for = async |name: &str| place.resolve(&Name::Tag(tag(name))).await.unwrap().unwrap().digest;
+        assert_eq!(stands_for("latest").await, new.descriptor().digest);
+        assert_eq!(stands_for("v1").await, old.descriptor().digest);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_untagged_image_is_given_out_by_position_and_once() {
+    over_every_place(async |place| {
+        let image = put_image(&*place, "layer", &[]).await;
+        put_image(&*place, "layer", &[]).await;
+        assert_eq!(place.names().await.unwrap(), [Name::At(0)]);
+        let sole = place.resolve(&Name::Sole).await.unwrap().unwrap();
+        assert_eq!(sole.digest, image.descriptor().digest);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn several_images_and_no_choice_is_ambiguous() {
+    over_every_place(async |place| {
+        put_image(&*place, "one", &[tag("a")]).await;
+        put_image(&*place, "two", &[tag("b")]).await;
+        assert_eq!(place.resolve(&Name::Sole).await.unwrap_err().kind(), ErrorKind::Ambiguous);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn r11_a_child_is_not_given_out_before_its_parent() {
+    over_every_place(async |place| {
+        let image = put_image(&*place, "layer", &[tag("other")]).await;
+        let entry = serde_json::to_string(image.descriptor()).unwrap();
+        let index = Bytes::from(format!(r#"{{"schemaVersion":2,"manifests":[{entry}]}}"#));
+        let index = Manifest::of(index, MediaType::OCI_INDEX.into()).unwrap();
+        place.put_manifest(&index, Role::Child).await.unwrap();
+        assert_eq!(place.names().await.unwrap(), [Name::Tag(tag("other"))]);
+        place.put_manifest(&index, Role::Root(&[tag("index")])).await.unwrap();
+        assert_eq!(place.names().await.unwrap().len(), 2);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_image_with_a_missing_piece_is_never_given_out() {
+    over_every_place(async |place| {
+        let config = place.put_blob(blob("config")).await.unwrap();
+        let missing = blob("missing").descriptor().clone();
+        let image = Manifest::image(&config, &[missing]).unwrap();
+        let put = place.put_manifest(&image, Role::Root(&[tag("latest")])).await;
+        assert!(put.is_err());
+        assert_eq!(place.resolve(&Name::Tag(tag("latest"))).await.unwrap(), None);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn looking_changes_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("layout");
+    let place = OciDir::open_or_new(&path).unwrap();
+    place.presence(blob("x").descriptor()).await.unwrap();
+    place.finish().await.unwrap();
+    place.discard().await.unwrap();
+    assert!(!path.exists());
+}
