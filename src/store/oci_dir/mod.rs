@@ -164,7 +164,11 @@ impl Destination for OciDir {
     async fn finish(&self) -> Result<()> {
         let _idle = self.busy.write().await;
         let writer = Arc::clone(&self.writer);
-        blocking(move || writer.finish()).await
+        blocking(move || {
+            writer.finish();
+            Ok(())
+        })
+        .await
     }
 
     async fn discard(&self) -> Result<()> {

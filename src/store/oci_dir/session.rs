@@ -197,7 +197,8 @@ impl Session {
                 dir.sync()?;
             }
         }
-        blobs.sync()
+        blobs.sync()?;
+        self.root.sync()
     }
 
     /// Adds to the ledger.
@@ -383,14 +384,27 @@ fn make_stage(own: &Dir) -> Result<Option<(Dir, String)>> {
     }
 }
 
-/// Makes a directory and those above it. Returns the topmost one that was missing.
+/// Makes a directory and those above it, durably. Returns the topmost one that was missing.
 fn make_missing(path: &Path) -> Result<Option<PathBuf>> {
     let missing = path.ancestors().filter(|it| !it.as_os_str().is_empty());
     let topmost = missing
         .take_while(|it| !it.exists())
         .last()
         .map(Path::to_path_buf);
-    std::fs::create_dir_all(path).attempting(|| format!("cannot make {}", path.display()))?;
+    let what = || format!("cannot make {}", path.display());
+    std::fs::create_dir_all(path).attempting(what)?;
+    if let Some(topmost) = &topmost {
+        for made in path
+            .ancestors()
+            .take_while(|made| made.starts_with(topmost))
+        {
+            let parent = made
+                .parent()
+                .filter(|parent| !parent.as_os_str().is_empty());
+            let parent = File::open(parent.unwrap_or(Path::new("."))).attempting(what)?;
+            parent.sync_all().attempting(what)?;
+        }
+    }
     Ok(topmost)
 }
 

@@ -1,9 +1,12 @@
 //! Writing images into an OCI directory. Blocking; `session` says how it is made safe.
 
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+
+use tracing::debug;
 
 use super::layout::Layout;
 use super::session::{self, Session, Staged};
@@ -101,19 +104,27 @@ impl Writer {
         pieces
     }
 
-    /// Writes down what was learnt about blobs, and sweeps what dead writers left.
-    pub(super) fn finish(&self) -> Result<()> {
+    /// Writes down what was learnt about blobs, and sweeps what dead writers left. Both only save
+    /// work later, so a place that does not let us is none the worse for it.
+    pub(super) fn finish(&self) {
+        if let Err(error) = self.tidy() {
+            debug!(place = %self.layout, %error, "what was learnt is not written down");
+        }
+    }
+
+    fn tidy(&self) -> Result<()> {
         let lines = self.layout.take_fresh()?;
         if !lines.is_empty() {
             return self.session()?.record(&lines);
         }
-        match self.layout.root()? {
-            // A session sweeps when it begins.
-            Some(root) if self.begun().is_none() && session::needs_sweep(&root)? => {
-                self.session().map(|_| ())
-            }
-            _ => Ok(()),
+        // A session sweeps when it begins.
+        if let Some(root) = self.layout.root()?
+            && self.begun().is_none()
+            && session::needs_sweep(&root)?
+        {
+            self.session()?;
         }
+        Ok(())
     }
 
     /// Takes back a layout that this writer made.
@@ -129,10 +140,10 @@ fn write(blob: Blob, staged: &Staged, stopped: &AtomicBool) -> Result<Receipt> {
         true => Err(Error::new(ErrorKind::Interrupted, "interrupted")),
         false => Ok(()),
     };
-    let is_cloned = blob
+    if blob
         .as_whole_file()
-        .is_some_and(|file| rustix::fs::ioctl_ficlone(&staged.file, file).is_ok());
-    if is_cloned {
+        .is_some_and(|file| clone(file, &staged.file))
+    {
         let range = FileRange::whole(staged.file.try_clone()?)?;
         return blob.read_from(range).pour(&mut |_| go_on());
     }
@@ -148,4 +159,15 @@ fn write(blob: Blob, staged: &Staged, stopped: &AtomicBool) -> Result<Receipt> {
         )),
         _ => error,
     })
+}
+
+/// Whether the file system made `to` a clone of `from`, which shares its bytes.
+#[cfg(target_os = "linux")]
+fn clone(from: &File, to: &File) -> bool {
+    rustix::fs::ioctl_ficlone(to, from).is_ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn clone(_: &File, _: &File) -> bool {
+    false
 }
