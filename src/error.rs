@@ -19,6 +19,8 @@ pub enum ErrorKind {
     NotFound,
     /// A place holds several images and none was chosen.
     Ambiguous,
+    /// An image whose own place lacks a piece of it.
+    Incomplete,
     /// Input that breaks its own format: a reference, a manifest, an archive.
     Invalid,
     /// Bytes that are not what their digest or size says.
@@ -68,11 +70,23 @@ impl Error {
         }
     }
 
+    /// What is not found of an image that is there makes the image incomplete.
+    #[must_use]
+    pub fn of_piece(mut self) -> Self {
+        if self.kind == ErrorKind::NotFound {
+            self.kind = ErrorKind::Incomplete;
+        }
+        self
+    }
+
     /// Whether the source itself is bad, so that trying again cannot help.
     pub fn is_bad_source(&self) -> bool {
         matches!(
             self.kind,
-            ErrorKind::Invalid | ErrorKind::Corrupt | ErrorKind::Unsupported
+            ErrorKind::Invalid
+                | ErrorKind::Incomplete
+                | ErrorKind::Corrupt
+                | ErrorKind::Unsupported
         )
     }
 }

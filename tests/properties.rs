@@ -111,8 +111,8 @@ proptest! {
             assert!(plan(&survey(&job).await.unwrap()).unwrap().is_empty());
 
             let configs = async |place: &dyn imgcopy::store::Source, name: &Name| {
-                let root = place.resolve(name).await.unwrap().unwrap();
-                let graph = inspect::walk(place, &root).await.unwrap();
+                let root = inspect::root(place, name).await.unwrap();
+                let graph = inspect::walk(place, root).await.unwrap();
                 let mut configs: Vec<Digest> = graph
                     .manifests.iter().filter_map(Manifest::as_image)
                     .map(|image| image.config.digest.clone()).collect();

@@ -140,7 +140,12 @@ async fn move_blob(
             });
         }
     };
-    let mut blob = job.source.blob(&step.blob).await?.watched(Arc::new(watch));
+    let mut blob = job
+        .source
+        .blob(&step.blob)
+        .await
+        .map_err(Error::of_piece)?
+        .watched(Arc::new(watch));
     if let (BlobAction::Recompress { to }, Some(workers)) = (&step.action, workers) {
         let is_packed = step.blob.media_type.compression() != Some(Compression::None);
         if let Some(diff_id) = step.diff_id.as_ref().filter(|_| is_packed) {

@@ -7,9 +7,9 @@ use tracing::debug;
 
 use super::Job;
 use super::plan::target;
-use crate::error::{Attempt as _, Error, ErrorKind, Result};
+use crate::error::{Attempt as _, ErrorKind, Result};
 use crate::image::{Config, Descriptor, DiffId, Digest, ImageManifest, Manifest, Name, Tag};
-use crate::inspect::{read_config, walk};
+use crate::inspect::{read_config, root, walk};
 use crate::store::compress::Coding;
 use crate::store::{KnownLayer, Presence, Promise, WantedLayers};
 
@@ -34,7 +34,8 @@ pub struct Survey {
     pub presence: BTreeMap<Digest, Presence>,
     /// Layers that the destination has in another form than the source.
     pub known_layers: Vec<KnownLayer>,
-    /// What each of the names stands for at the destination now.
+    /// What each of the names stands for at the destination now; without names, everything that it
+    /// gives out.
     pub current: Vec<Option<Manifest>>,
 }
 
@@ -55,9 +56,8 @@ const PARALLEL: usize = 8;
 /// # Errors
 /// `NotFound` if the source has no such image; otherwise what reading either place gives.
 pub async fn survey(job: &Job<'_>) -> Result<Survey> {
-    let root = job.source.resolve(&job.name).await?;
-    let root = root.ok_or_else(|| no_image(job))?;
-    let graph = walk(job.source, &root).await?;
+    let root = root(job.source, &job.name).await?;
+    let graph = walk(job.source, root).await?;
     let mut survey = Survey {
         source: job.source.to_string(),
         destination: job.destination.to_string(),
@@ -85,14 +85,6 @@ pub async fn survey(job: &Job<'_>) -> Result<Survey> {
     Ok(survey)
 }
 
-fn no_image(job: &Job<'_>) -> Error {
-    let what = match job.name {
-        Name::Sole => format!("{} holds no image", job.source),
-        _ => format!("{} has no image {}", job.source, job.name),
-    };
-    Error::new(ErrorKind::NotFound, what)
-}
-
 async fn survey_image(job: &Job<'_>, survey: &Survey, manifest: Manifest) -> Result<SurveyedImage> {
     let changes = |image: &&ImageManifest| {
         image
@@ -107,17 +99,18 @@ async fn survey_image(job: &Job<'_>, survey: &Survey, manifest: Manifest) -> Res
     Ok(SurveyedImage { manifest, config })
 }
 
-/// What the names stand for now. One without a name is sought by being the only image.
+/// What the names stand for now; without names, everything that is given out.
 async fn current(job: &Job<'_>) -> Result<Vec<Option<Manifest>>> {
+    let what = || format!("cannot look into {}", job.destination);
+    let names = match job.tags.is_empty() {
+        true => job.destination.names().await.attempting(what)?,
+        false => job.tags.iter().cloned().map(Name::Tag).collect(),
+    };
     let mut current = Vec::new();
-    let names = job.tags.iter().cloned().map(Name::Tag);
-    for name in names.chain(job.tags.is_empty().then_some(Name::Sole)) {
+    for name in names {
         let there = match job.destination.resolve(&name).await {
-            Ok(there) => there,
             Err(error) if error.kind() == ErrorKind::Ambiguous => None,
-            Err(error) => {
-                return Err(error).attempting(|| format!("cannot look into {}", job.destination));
-            }
+            there => there.attempting(what)?,
         };
         current.push(match there {
             // A name whose manifest is missing or damaged stands for nothing: it is written anew.

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::read_config;
-use crate::error::{Error, ErrorKind, Result};
+use super::{read_config, root};
+use crate::error::{ErrorKind, Result};
 use crate::image::{Config, Descriptor, DiffId, Digest, Manifest, MediaType, Name, Platform};
-use crate::store::{Source, Store};
+use crate::store::Source;
 
 /// What an image is.
 #[derive(Debug, Clone, Serialize)]
@@ -81,17 +81,13 @@ pub async fn describe(
     name: &Name,
     platform: &Platform,
 ) -> Result<Description> {
-    let root = source
-        .resolve(name)
-        .await?
-        .ok_or_else(|| no_image(source, name))?;
-    let manifest = source.manifest(&root).await?;
+    let manifest = root(source, name).await?;
     let mut description = Description {
         name: match name {
             Name::Sole => source.to_string(),
             other => format!("{source}:{other}"),
         },
-        digest: root.digest.clone(),
+        digest: manifest.descriptor().digest.clone(),
         media_type: manifest.descriptor().media_type.clone(),
         platforms: Vec::new(),
         image_id: None,
@@ -109,15 +105,6 @@ pub async fn describe(
         description.fill(source, &chosen).await?;
     }
     Ok(description)
-}
-
-/// The error that there is no such image, with what there is instead.
-pub(crate) fn no_image(place: &(impl Store + ?Sized), name: &Name) -> Error {
-    let what = match name {
-        Name::Sole => format!("{place} holds no image"),
-        _ => format!("{place} has no image {name}"),
-    };
-    Error::new(ErrorKind::NotFound, what)
 }
 
 async fn choose(

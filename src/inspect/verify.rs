@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use futures_util::{FutureExt as _, StreamExt as _, stream};
 use serde::Serialize;
 
-use super::describe::no_image;
-use super::{Graph, read_config, walk};
+use super::{Graph, read_config, root, walk};
 use crate::error::{Error, ErrorKind, Result};
 use crate::image::{Descriptor, DiffId, Digest, ImageManifest, Name};
 use crate::store::Source;
@@ -47,15 +46,13 @@ type Checks = BTreeMap<Digest, (Descriptor, Option<DiffId>)>;
 /// # Errors
 /// `NotFound` if there is no such image; otherwise what reading its manifests gives.
 pub async fn verify(source: &dyn Source, name: &Name, parallel: usize) -> Result<Verdict> {
-    let root = source
-        .resolve(name)
-        .await?
-        .ok_or_else(|| no_image(source, name))?;
-    let graph = walk(source, &root).await?;
+    let root = root(source, name).await?;
+    let digest = root.descriptor().digest.clone();
+    let graph = walk(source, root).await?;
     let mut findings = Vec::new();
     let checks = collect(source, &graph, &mut findings).await;
     let mut verdict = Verdict {
-        digest: root.digest,
+        digest,
         manifests: graph.manifests.len(),
         blobs: checks.len(),
         bytes: checks.values().map(|(blob, _)| blob.size).sum(),

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use futures_util::future::BoxFuture;
 
 use crate::error::{Attempt as _, Error, ErrorKind, Result};
-use crate::image::{Config, Descriptor, Digest, Manifest};
+use crate::image::{Config, Descriptor, Digest, Manifest, Name};
 use crate::store::Source;
 
 /// How deep indexes may nest, and how many manifests an image may have (S-21).
@@ -21,26 +21,40 @@ pub struct Graph {
     pub absent: Vec<Descriptor>,
 }
 
-/// Reads the manifests of the image that `root` names.
+/// The manifest of the image that a name stands for.
 ///
 /// # Errors
-/// `NotFound` if the root is missing, or everything below an index; `Invalid` if indexes nest too
-/// deep or are too many; otherwise what reading gives.
-pub async fn walk(source: &dyn Source, root: &Descriptor) -> Result<Graph> {
+/// `NotFound` if there is no such image; `Incomplete` if the place lacks its manifest; otherwise what
+/// reading gives.
+pub async fn root(source: &dyn Source, name: &Name) -> Result<Manifest> {
+    let missing = || {
+        let what = match name {
+            Name::Sole => format!("{source} holds no image"),
+            _ => format!("{source} has no image {name}"),
+        };
+        Error::new(ErrorKind::NotFound, what)
+    };
+    let descriptor = source.resolve(name).await?.ok_or_else(missing)?;
+    source.manifest(&descriptor).await.map_err(Error::of_piece)
+}
+
+/// Reads the manifests below `root`, and takes it in, too.
+///
+/// # Errors
+/// `Incomplete` if everything below an index is missing; `Invalid` if indexes nest too deep or are too
+/// many; otherwise what reading gives.
+pub async fn walk(source: &dyn Source, root: Manifest) -> Result<Graph> {
     let mut walk = Walk {
         source,
         graph: Graph::default(),
         seen: BTreeSet::new(),
     };
-    let manifest = source.manifest(root).await?;
-    let has_children = !manifest.children().is_empty();
-    walk.take(manifest, 0).await?;
+    let digest = root.descriptor().digest.clone();
+    let has_children = !root.children().is_empty();
+    walk.take(root, 0).await?;
     if has_children && walk.graph.manifests.len() == 1 {
-        let what = format!(
-            "{source} has none of the manifests that index {} names",
-            root.digest
-        );
-        return Err(Error::new(ErrorKind::NotFound, what));
+        let what = format!("{source} has none of the manifests that index {digest} names");
+        return Err(Error::new(ErrorKind::Incomplete, what));
     }
     Ok(walk.graph)
 }
@@ -86,9 +100,7 @@ impl Walk<'_> {
 /// `Invalid` if it is no config; otherwise what reading gives.
 pub async fn read_config(source: &dyn Source, config: &Descriptor) -> Result<Config> {
     let what = || format!("cannot read config {}", config.digest);
-    let bytes = source
-        .blob(config)
-        .await
-        .and_then(|blob| blob.bytes(Config::LIMIT));
+    let blob = source.blob(config).await.map_err(Error::of_piece);
+    let bytes = blob.and_then(|blob| blob.bytes(Config::LIMIT));
     Config::parse(&bytes.attempting(what)?).attempting(what)
 }

@@ -76,7 +76,7 @@ pub(crate) async fn inspect(args: InspectArgs) -> Ended {
     let what = || format!("cannot inspect {reference}");
     let source = open_source(reference)?;
     if args.raw {
-        let manifest = manifest(&*source, reference.name())
+        let manifest = inspect::root(&*source, reference.name())
             .await
             .attempting(what)?;
         return Ok(render::bytes(manifest.bytes()));
@@ -111,7 +111,7 @@ pub(crate) async fn digest(args: DigestArgs) -> Ended {
     let reference = &args.reference;
     let source = open_source(reference)?;
     let what = || format!("cannot tell the digest of {reference}");
-    let manifest = manifest(&*source, reference.name())
+    let manifest = inspect::root(&*source, reference.name())
         .await
         .attempting(what)?;
     Ok(render::line(&manifest.descriptor().digest))
@@ -194,19 +194,10 @@ fn destination_tags(reference: &Reference) -> imgcopy::error::Result<Vec<Tag>> {
     }
 }
 
-async fn manifest(
-    source: &dyn Source,
-    name: &Name,
-) -> imgcopy::error::Result<imgcopy::image::Manifest> {
-    let found = source.resolve(name).await?;
-    let missing = || Error::new(ErrorKind::NotFound, format!("there is no image {name}"));
-    source.manifest(&found.ok_or_else(missing)?).await
-}
-
 /// The config of an image; of an index, that of this machine's platform.
 async fn config(source: &dyn Source, name: &Name) -> imgcopy::error::Result<bytes::Bytes> {
     let here = Platform::of_this_machine();
-    let mut manifest = manifest(source, name).await?;
+    let mut manifest = inspect::root(source, name).await?;
     if manifest.as_image().is_none() {
         let fits = |entry: &&imgcopy::image::Descriptor| {
             let own = entry.platform.as_ref();

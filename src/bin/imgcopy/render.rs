@@ -106,10 +106,9 @@ fn hint(error: &Error) -> Option<&'static str> {
     match error.kind() {
         ErrorKind::Ambiguous => Some("add :NAME or :@N to choose one; N counts from 0"),
         ErrorKind::NotFound => Some("`imgcopy tags REFERENCE` lists the images of a place"),
+        ErrorKind::Incomplete => Some("the source lacks a part of the image: fetch it again"),
         ErrorKind::NoSpace => Some("what was finished stays; make room and run again"),
-        ErrorKind::Corrupt => {
-            Some("the source is damaged: `imgcopy verify` tells where; fetch it again")
-        }
+        ErrorKind::Corrupt => Some("the source is damaged: fetch it again"),
         _ => None,
     }
 }

@@ -40,7 +40,7 @@ fn settle_root(survey: &Survey, renaming: &Renaming, steps: &mut [ManifestStep])
     let digest = &root.manifest.descriptor().digest;
     match &root.action {
         ManifestAction::Keep(digest)
-            if !stands(survey, |current| current.descriptor().digest == *digest) =>
+            if standing(survey, |current| current.descriptor().digest == *digest).is_none() =>
         {
             (root.action, root.because) = (ManifestAction::Name, Reason::NameMoves);
         }
@@ -48,37 +48,47 @@ fn settle_root(survey: &Survey, renaming: &Renaming, steps: &mut [ManifestStep])
             let Some(new) = renaming.manifests.get(digest) else {
                 return;
             };
-            if !stands(survey, |current| says_the_same(survey, current, new)) {
-                return;
-            }
-            let current = survey.current.iter().flatten().next().unwrap_or(new);
-            root.action = ManifestAction::Keep(current.descriptor().digest.clone());
-            root.because = Reason::SameImage;
-            for step in below {
-                let known = renaming.manifests.get(&step.manifest.descriptor().digest);
-                if let (ManifestAction::Rewrite, Some(new)) = (&step.action, known) {
-                    step.action = ManifestAction::Keep(new.descriptor().digest.clone());
-                    step.because = Reason::SameImage;
-                }
+            let same = |current: &Manifest| says_the_same(survey, current, new);
+            if let Some(current) = standing(survey, same) {
+                root.action = ManifestAction::Keep(current.descriptor().digest.clone());
+                root.because = Reason::SameImage;
+                settle_below(renaming, below);
             }
         }
         _ => {}
     }
 }
 
-/// Whether every name stands for a manifest that is as asked, and for one and the same.
-fn stands(survey: &Survey, is_so: impl Fn(&Manifest) -> bool) -> bool {
-    let all = survey
+/// What stands below a root that is there is there, too.
+fn settle_below(renaming: &Renaming, below: &mut [ManifestStep]) {
+    for step in below {
+        let known = renaming.manifests.get(&step.manifest.descriptor().digest);
+        if let (ManifestAction::Rewrite, Some(new)) = (&step.action, known) {
+            step.action = ManifestAction::Keep(new.descriptor().digest.clone());
+            step.because = Reason::SameImage;
+        }
+    }
+}
+
+/// The manifest for which every name stands, if it is as asked; without names, any that is.
+fn standing(survey: &Survey, is_so: impl Fn(&Manifest) -> bool) -> Option<&Manifest> {
+    if survey.tags.is_empty() {
+        return survey
+            .current
+            .iter()
+            .flatten()
+            .find(|current| is_so(current));
+    }
+    let first = survey
         .current
-        .iter()
-        .all(|current| current.as_ref().is_some_and(&is_so));
-    let mut digests = survey
-        .current
-        .iter()
-        .flatten()
-        .map(|current| &current.descriptor().digest);
-    let first = digests.next();
-    all && first.is_some() && digests.all(|other| Some(other) == first)
+        .first()?
+        .as_ref()
+        .filter(|first| is_so(first))?;
+    let is_first = |current: &Option<Manifest>| {
+        let current = current.as_ref().map(|current| &current.descriptor().digest);
+        current == Some(&first.descriptor().digest)
+    };
+    survey.current.iter().all(is_first).then_some(first)
 }
 
 fn says_the_same(survey: &Survey, current: &Manifest, new: &Manifest) -> bool {

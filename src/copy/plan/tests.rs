@@ -255,9 +255,27 @@ fn every_name_must_stand_for_the_same() {
     let own = given.survey.images[0].manifest.clone();
     let manifest = given.manifest();
     given = given.with(&manifest, Presence::Recorded);
-    given.survey.current = vec![Some(own.clone()), None];
-    assert_eq!(given.root().0, ManifestAction::Name);
+    let other = Manifest::image(&given.config, &[]).unwrap();
+    for second in [None, Some(other)] {
+        given.survey.current = vec![Some(own.clone()), second];
+        assert_eq!(given.root().0, ManifestAction::Name);
+    }
     given.survey.current = vec![Some(own.clone()), Some(own)];
+    assert!(matches!(given.root().0, ManifestAction::Keep(_)));
+}
+
+#[test]
+fn without_a_name_it_is_enough_to_be_given_out() {
+    let packed = layer("packed", Compression::Gzip);
+    let mut given = image_of(std::slice::from_ref(&packed));
+    let own = given.survey.images[0].manifest.clone();
+    let manifest = given.manifest();
+    given = given.with(&manifest, Presence::Recorded);
+    given.survey.tags.clear();
+    let other = Manifest::image(&given.config, &[]).unwrap();
+    given.survey.current = vec![Some(other.clone())];
+    assert_eq!(given.root().0, ManifestAction::Name);
+    given.survey.current = vec![Some(other), None, Some(own)];
     assert!(matches!(given.root().0, ManifestAction::Keep(_)));
 }
 
