@@ -5,6 +5,7 @@ mod files;
 pub(super) mod index;
 mod layout;
 mod ledger;
+mod lock;
 mod session;
 mod writer;
 

@@ -5,8 +5,7 @@
 //! there, synced, and renamed into `blobs/`; `index.json` is replaced last, under one lock for all
 //! writers. A directory of a writer that died is known by its lock being free, and swept.
 
-use std::fs::{File, TryLockError};
-use std::hash::{BuildHasher as _, RandomState};
+use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,12 +15,11 @@ use tracing::debug;
 
 use super::files::{Dir, Found, Stamp};
 use super::layout::OWN;
+use super::lock::{Lock, is_dead, make_stage, remove_tree, stages, sweep};
 use super::{index, ledger};
 use crate::error::{Attempt as _, Error, ErrorKind, Result};
 use crate::image::{Descriptor, Digest, Tag};
 
-const LOCK: &str = "lock";
-const STAGE: &str = "stage-";
 const MARKER: (&str, &[u8]) = ("oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#);
 
 /// One writer at work.
@@ -37,11 +35,6 @@ pub(super) struct Session {
     /// The topmost directory that had to be made for it.
     made: Option<PathBuf>,
     next: AtomicU64,
-}
-
-/// The lock that writers of one directory share, held.
-struct Lock {
-    _file: File,
 }
 
 impl Session {
@@ -311,79 +304,6 @@ impl Drop for Staged {
     }
 }
 
-impl Lock {
-    /// Waits for the lock. `None` if the file was removed meanwhile, and the directory with it.
-    fn take(own: &Dir) -> Result<Option<Lock>> {
-        let Some(file) = own.append(LOCK)? else {
-            return Ok(None);
-        };
-        file.lock()
-            .attempting(|| format!("cannot lock {}", own.path().display()))?;
-        let is_linked = match own.find(LOCK)? {
-            Found::File(_, stamp) => stamp.inode == Stamp::now(&file)?.inode,
-            _ => false,
-        };
-        Ok(is_linked.then_some(Lock { _file: file }))
-    }
-}
-
-/// Removes what dead writers left. Only under the lock: a stage that is being made is not locked yet.
-fn sweep(own: &Dir) -> Result<()> {
-    for name in stages(own)? {
-        if is_dead(own, &name)? {
-            debug!(stage = %name, "sweeping what a dead writer left");
-            remove_tree(own, &name)?;
-        }
-    }
-    Ok(())
-}
-
-/// Whether a directory holds leftovers of dead writers.
-pub(super) fn needs_sweep(root: &Dir) -> Result<bool> {
-    let Some(own) = root.sub(OWN)? else {
-        return Ok(false);
-    };
-    for name in stages(&own)? {
-        if is_dead(&own, &name)? {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
-fn stages(own: &Dir) -> Result<Vec<String>> {
-    let names = own.list()?.into_iter();
-    Ok(names
-        .map(|(name, _)| name)
-        .filter(|name| name.starts_with(STAGE))
-        .collect())
-}
-
-/// A stage that nobody has locked. One that just vanished counts as dead too.
-fn is_dead(own: &Dir, name: &str) -> Result<bool> {
-    let Some(stage) = own.sub(name)? else {
-        return Ok(true);
-    };
-    match stage.as_file()?.try_lock() {
-        Ok(()) => Ok(true),
-        Err(TryLockError::WouldBlock) => Ok(false),
-        Err(TryLockError::Error(error)) => Err(error.into()),
-    }
-}
-
-/// A directory for one writer. `None` if the directory around it was removed meanwhile.
-fn make_stage(own: &Dir) -> Result<Option<(Dir, String)>> {
-    loop {
-        let random = RandomState::new().hash_one(std::process::id());
-        let name = format!("{STAGE}{}-{random:016x}", std::process::id());
-        match own.make_sub(&name, 0o700)? {
-            Some((stage, true)) => return Ok(Some((stage, name))),
-            Some((_, false)) => {}
-            None => return Ok(None),
-        }
-    }
-}
-
 /// Makes a directory and those above it, durably. Returns the topmost one that was missing.
 fn make_missing(path: &Path) -> Result<Option<PathBuf>> {
     let missing = path.ancestors().filter(|it| !it.as_os_str().is_empty());
@@ -406,18 +326,4 @@ fn make_missing(path: &Path) -> Result<Option<PathBuf>> {
         }
     }
     Ok(topmost)
-}
-
-fn remove_tree(dir: &Dir, name: &str) -> Result<()> {
-    let Some(sub) = dir.sub(name)? else {
-        return Ok(());
-    };
-    for (inner, is_dir) in sub.list()? {
-        if is_dir {
-            remove_tree(&sub, &inner)?;
-        } else {
-            sub.remove(&inner)?;
-        }
-    }
-    dir.remove_dir(name)
 }

@@ -9,10 +9,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tracing::debug;
 
 use super::layout::Layout;
-use super::session::{self, Session, Staged};
+use super::lock::needs_sweep;
+use super::session::{Session, Staged};
 use crate::error::{Attempt as _, Error, ErrorKind, Result};
 use crate::image::{Descriptor, Manifest, Tag};
-use crate::store::Presence;
 use crate::store::blob::{Blob, FileRange, Receipt};
 
 /// A layout, and the session that writes to it.
@@ -68,8 +68,8 @@ impl Writer {
     /// Writes a manifest, and gives it out under `tags` if it is a root.
     pub(super) fn put_manifest(&self, manifest: &Manifest, tags: Option<&[Tag]>) -> Result<()> {
         let descriptor = manifest.descriptor();
-        let present = self.layout.presence(descriptor)?;
-        if !matches!(present, Presence::Recorded | Presence::Checked) {
+        // A manifest is small: it is read rather than believed to be what it was.
+        if self.layout.manifest(descriptor).is_err() {
             let blob = Blob::memory(descriptor.clone(), manifest.bytes().clone());
             self.put_blob(blob, &AtomicBool::new(false))?;
         }
@@ -120,7 +120,7 @@ impl Writer {
         // A session sweeps when it begins.
         if let Some(root) = self.layout.root()?
             && self.begun().is_none()
-            && session::needs_sweep(&root)?
+            && needs_sweep(&root)?
         {
             self.session()?;
         }
