@@ -3,5 +3,6 @@
 mod docker;
 mod outer;
 mod tar_index;
+mod tar_walk;
 
 pub use docker::DockerArchive;

@@ -3,9 +3,11 @@
 use std::io::{self, Read, Write};
 
 use flate2::write::MultiGzDecoder;
+use zstd::stream::raw::Operation as _;
 
-use crate::error::{Attempt as _, Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::image::{Compression, DiffId, Hasher};
+use crate::store::compress::blame;
 
 /// Takes a compressed layer piece by piece and says at the end whether it unpacks to its DiffId.
 pub(super) struct DiffIdCheck {
@@ -15,7 +17,7 @@ pub(super) struct DiffIdCheck {
 
 enum Unpacking {
     Gzip(MultiGzDecoder<HashWriter>),
-    Zstd(zstd::stream::write::Decoder<'static, HashWriter>),
+    Zstd(Box<ZstdHash>),
     Done,
 }
 
@@ -26,7 +28,7 @@ impl DiffIdCheck {
         let to = HashWriter(Hasher::new(expected.algorithm()));
         let unpacking = match compression {
             Compression::Gzip => Unpacking::Gzip(MultiGzDecoder::new(to)),
-            Compression::Zstd => Unpacking::Zstd(zstd::stream::write::Decoder::new(to)?),
+            Compression::Zstd => Unpacking::Zstd(Box::new(ZstdHash::new(to.0)?)),
             _ => return Ok(None),
         };
         Ok(Some(Self {
@@ -37,23 +39,67 @@ impl DiffIdCheck {
 
     pub(super) fn update(&mut self, piece: &[u8]) -> Result<()> {
         match &mut self.unpacking {
-            Unpacking::Gzip(to) => to.write_all(piece),
-            Unpacking::Zstd(to) => to.write_all(piece),
+            Unpacking::Gzip(to) => to.write_all(piece).map_err(blame),
+            Unpacking::Zstd(to) => to.update(piece).map_err(blame),
             Unpacking::Done => Ok(()),
         }
-        .attempting(|| "it does not unpack")
     }
 
     pub(super) fn finish(&mut self) -> Result<()> {
         let hasher = match std::mem::replace(&mut self.unpacking, Unpacking::Done) {
-            Unpacking::Gzip(to) => to.finish().attempting(|| "it does not unpack")?.0,
-            Unpacking::Zstd(mut to) => {
-                to.flush()?;
-                to.into_inner().0
-            }
+            Unpacking::Gzip(to) => to.finish().map_err(blame)?.0,
+            Unpacking::Zstd(to) => to.finish()?,
             Unpacking::Done => return Ok(()),
         };
         compare(&self.expected, hasher)
+    }
+}
+
+/// Hashes what zstd frames unpack to. The crate's own writer does not tell whether the last frame
+/// was whole.
+struct ZstdHash {
+    decoder: zstd::stream::raw::Decoder<'static>,
+    hasher: Hasher,
+    out: Vec<u8>,
+    is_between_frames: bool,
+}
+
+impl ZstdHash {
+    fn new(hasher: Hasher) -> Result<Self> {
+        Ok(Self {
+            decoder: zstd::stream::raw::Decoder::new()?,
+            hasher,
+            out: vec![0; 128 << 10],
+            is_between_frames: false,
+        })
+    }
+
+    fn update(&mut self, piece: &[u8]) -> io::Result<()> {
+        let mut taken = 0;
+        loop {
+            let rest = piece.get(taken..).unwrap_or_default();
+            let status = self.decoder.run_on_buffers(rest, &mut self.out)?;
+            taken += status.bytes_read;
+            self.hasher
+                .update(self.out.get(..status.bytes_written).unwrap_or_default());
+            if status.bytes_read + status.bytes_written > 0 {
+                self.is_between_frames = status.remaining == 0;
+            }
+            let may_hold_more = status.bytes_written == self.out.len();
+            if taken == piece.len() && !may_hold_more {
+                return Ok(());
+            }
+        }
+    }
+
+    fn finish(self) -> Result<Hasher> {
+        match self.is_between_frames {
+            true => Ok(self.hasher),
+            false => Err(Error::new(
+                ErrorKind::Corrupt,
+                "it does not unpack: its last zstd frame is cut short",
+            )),
+        }
     }
 }
 

@@ -15,6 +15,7 @@ use serde::{Serialize, Serializer};
 use crate::error::{Error, ErrorKind, Result};
 use crate::image::Compression;
 
+pub(crate) use decode::blame;
 pub use decode::decoder;
 pub(super) use encode::encode;
 pub use workers::Workers;

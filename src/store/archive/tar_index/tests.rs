@@ -1,6 +1,9 @@
 use std::io::Write as _;
 
+use tar::Header;
+
 use super::*;
+use crate::error::ErrorKind;
 
 /// One header and its content, padded.
 fn entry(kind: EntryType, name: &str, link: &str, content: &[u8]) -> Vec<u8> {
@@ -185,12 +188,7 @@ fn s51_headers_that_disagree_on_a_size_are_refused() {
             .to_string()
             .contains("disagree")
     );
-    assert!(
-        with_pax("-1")
-            .unwrap_err()
-            .to_string()
-            .contains("no number")
-    );
+    assert!(with_pax("-1").unwrap_err().to_string().contains("PAX"));
     let mut header = entry(EntryType::Regular, "a", "", b"");
     header.extend_from_slice(&[b'z'; 512]);
     let pax = entry(EntryType::XHeader, "x", "", &pax_record("size", "512"));
