@@ -114,25 +114,37 @@ async fn choose(
     description: &mut Description,
 ) -> Result<Option<Manifest>> {
     let mut chosen = None;
+    let mut present: BTreeMap<&Digest, bool> = BTreeMap::new();
     for entry in entries {
-        let manifest = match source.manifest(entry).await {
-            Ok(manifest) => Some(manifest),
-            Err(error) if error.kind() == ErrorKind::NotFound => None,
-            Err(error) => return Err(error),
-        };
+        // An index may name one manifest many times.
+        if !present.contains_key(&entry.digest) {
+            present.insert(&entry.digest, has_manifest(source, entry).await?);
+        }
+        let present = present.get(&entry.digest) == Some(&true);
         let own = entry.platform.as_ref();
         description.platforms.push(PlatformDescription {
             platform: own.map_or("-".to_string(), Platform::to_string),
             digest: entry.digest.clone(),
-            present: manifest.is_some(),
+            present,
         });
         let fits = own
             .is_some_and(|own| own.os == platform.os && own.architecture == platform.architecture);
-        if fits && chosen.is_none() {
-            chosen = manifest.filter(|manifest| manifest.as_image().is_some());
+        if fits && present && chosen.is_none() {
+            chosen = Some(entry);
         }
     }
-    Ok(chosen)
+    match chosen {
+        Some(entry) => source.manifest(entry).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+async fn has_manifest(source: &dyn Source, entry: &Descriptor) -> Result<bool> {
+    match source.manifest(entry).await {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 impl Description {

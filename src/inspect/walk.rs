@@ -11,6 +11,8 @@ use crate::store::Source;
 /// How deep indexes may nest, and how many manifests an image may have (S-21).
 const DEPTH_LIMIT: usize = 8;
 const NODE_LIMIT: usize = 4096;
+/// How many bytes of manifests are kept in memory.
+const BYTES_LIMIT: u64 = 64 << 20;
 
 /// The manifests of an image.
 #[derive(Debug, Clone, Default)]
@@ -48,6 +50,7 @@ pub async fn walk(source: &dyn Source, root: Manifest) -> Result<Graph> {
         source,
         graph: Graph::default(),
         seen: BTreeSet::new(),
+        bytes: 0,
     };
     let digest = root.descriptor().digest.clone();
     let has_children = !root.children().is_empty();
@@ -63,14 +66,20 @@ struct Walk<'s> {
     source: &'s dyn Source,
     graph: Graph,
     seen: BTreeSet<Digest>,
+    bytes: u64,
 }
 
 impl Walk<'_> {
     fn take(&mut self, manifest: Manifest, depth: usize) -> BoxFuture<'_, Result<()>> {
         Box::pin(async move {
-            if depth > DEPTH_LIMIT || self.seen.len() >= NODE_LIMIT {
+            self.bytes += manifest.descriptor().size;
+            let is_too_much =
+                depth > DEPTH_LIMIT || self.seen.len() >= NODE_LIMIT || self.bytes > BYTES_LIMIT;
+            if is_too_much {
                 let what = format!(
-                    "its indexes nest deeper than {DEPTH_LIMIT} or have more than {NODE_LIMIT} entries"
+                    "its indexes nest deeper than {DEPTH_LIMIT}, or have more than {NODE_LIMIT} \
+                     manifests or {} MiB of them",
+                    BYTES_LIMIT >> 20
                 );
                 return Err(Error::new(ErrorKind::Invalid, what));
             }

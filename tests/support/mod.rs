@@ -1,5 +1,6 @@
 //! What the tests share: running the command, finding fixtures and peers, making archives.
 #![allow(dead_code, clippy::unwrap_used, clippy::panic, clippy::print_stderr)]
+#![allow(unreachable_pub, clippy::indexing_slicing)]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -17,7 +18,11 @@ pub struct Run {
 
 impl Run {
     pub fn of(command: &mut Command) -> Self {
-        Self::from(command.output().unwrap_or_else(|error| panic!("{command:?}: {error}")))
+        Self::from(
+            command
+                .output()
+                .unwrap_or_else(|error| panic!("{command:?}: {error}")),
+        )
     }
 
     /// Panics with everything that was said unless the program succeeded.
@@ -60,15 +65,19 @@ pub fn imgcopy<S: AsRef<std::ffi::OsStr>>(args: impl IntoIterator<Item = S>) -> 
 
 /// A file or directory of `tests/fixtures`.
 pub fn fixture(path: &str) -> PathBuf {
-    let found = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(path);
+    let found = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures")
+        .join(path);
     assert!(found.exists(), "{} is missing", found.display());
     found
 }
 
 /// What is directly inside a folder of `tests/fixtures`, sorted.
 pub fn fixtures(folder: &str) -> Vec<PathBuf> {
-    let mut found: Vec<PathBuf> =
-        std::fs::read_dir(fixture(folder)).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut found: Vec<PathBuf> = std::fs::read_dir(fixture(folder))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     found.sort();
     assert!(!found.is_empty());
     found
@@ -82,7 +91,10 @@ pub fn tempdir() -> TempDir {
 pub fn has_peer(program: &str) -> bool {
     let found = Command::new(program).arg("--version").output().is_ok();
     if !found {
-        assert!(std::env::var_os("CI").is_none(), "{program} must be installed in CI");
+        assert!(
+            std::env::var_os("CI").is_none(),
+            "{program} must be installed in CI"
+        );
         eprintln!("left out: {program} is not installed");
     }
     found
@@ -120,7 +132,9 @@ pub struct Archive {
 
 impl Archive {
     pub fn new() -> Self {
-        Self { tar: tar::Builder::new(Vec::new()) }
+        Self {
+            tar: tar::Builder::new(Vec::new()),
+        }
     }
 
     /// Adds a file. The name is taken as it is, `..` and all.
@@ -166,18 +180,495 @@ impl Archive {
 
 /// A small image of plain layers with the given contents, as `docker save` would write it.
 pub fn image(layers: &[&[u8]], tag: &str) -> Archive {
-    let diff_ids: Vec<String> = layers.iter().map(|layer| format!("sha256:{}", sha256(layer))).collect();
+    let diff_ids: Vec<String> = layers
+        .iter()
+        .map(|layer| format!("sha256:{}", sha256(layer)))
+        .collect();
     let config = serde_json::json!({
         "architecture": "amd64", "os": "linux", "config": {},
         "rootfs": {"type": "layers", "diff_ids": diff_ids},
     })
     .to_string();
     let config_name = format!("{}.json", sha256(config.as_bytes()));
-    let names: Vec<String> = (0..layers.len()).map(|n| format!("{n}/layer.tar")).collect();
-    let list = serde_json::json!([{"Config": config_name, "RepoTags": [tag], "Layers": names}]).to_string();
+    let names: Vec<String> = (0..layers.len())
+        .map(|n| format!("{n}/layer.tar"))
+        .collect();
+    let list = serde_json::json!([{"Config": config_name, "RepoTags": [tag], "Layers": names}])
+        .to_string();
     let mut archive = Archive::new();
     for (name, layer) in names.iter().zip(layers) {
         archive = archive.file(name, layer);
     }
-    archive.file(&config_name, config.as_bytes()).file("manifest.json", list.as_bytes())
+    archive
+        .file(&config_name, config.as_bytes())
+        .file("manifest.json", list.as_bytes())
+}
+
+/// The plan of a copy, as data.
+pub fn plan(source: &str, destination: &str) -> serde_json::Value {
+    let planned = imgcopy(["plan", source, destination, "--format", "json"]).ok();
+    serde_json::from_str(&planned.stdout).unwrap()
+}
+
+/// Copies and gives the digest that was told.
+pub fn copy(source: &str, destination: &str) -> String {
+    let copied = imgcopy(["copy", "--quiet", source, destination]).ok();
+    copied.stdout.trim().to_string()
+}
+
+/// Everything by which one could see that something below `root` was touched.
+pub fn stamps(root: &Path) -> std::collections::BTreeMap<String, (u64, u64, i64, i64)> {
+    use std::os::unix::fs::MetadataExt as _;
+    let stamp = |path: String| {
+        let now = root.join(&path).symlink_metadata().unwrap();
+        (path, (now.ino(), now.size(), now.mtime(), now.mtime_nsec()))
+    };
+    tree(root).into_iter().map(stamp).collect()
+}
+
+/// How many blobs an OCI directory has.
+pub fn blobs(directory: &Path) -> usize {
+    let is_file = |path: &String| directory.join("blobs").join(path).is_file();
+    let found = tree(&directory.join("blobs"));
+    found.iter().filter(|path| is_file(path)).count()
+}
+/// What images are, read with nothing of imgcopy: tests take its word for nothing.
+pub mod truth {
+    use std::collections::{BTreeMap, BTreeSet};
+    use std::io::Read as _;
+    use std::path::Path;
+
+    use serde_json::Value;
+    use sha2::Digest as _;
+
+    /// An image as every engine knows it: its ID, and what its layers unpack to.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct Image {
+        pub id: String,
+        pub diff_ids: Vec<String>,
+    }
+
+    /// What is below an entry of an OCI directory, every digest, size and DiffId of it checked.
+    #[derive(Debug, Default)]
+    pub struct Graph {
+        pub images: Vec<Image>,
+        /// Every manifest, config and layer that is there, by digest.
+        pub present: BTreeSet<String>,
+        /// Images of a sparse index, and foreign layers, that are not.
+        pub absent: BTreeSet<String>,
+    }
+
+    pub fn digest(algorithm: &str, bytes: &[u8]) -> String {
+        let hex = |sum: &[u8]| {
+            let pair = |hex: String, byte: &u8| hex + &format!("{byte:02x}");
+            sum.iter().fold(String::new(), pair)
+        };
+        match algorithm {
+            "sha256" => format!("sha256:{}", hex(&sha2::Sha256::digest(bytes))),
+            "sha512" => format!("sha512:{}", hex(&sha2::Sha512::digest(bytes))),
+            other => panic!("{other}"),
+        }
+    }
+
+    /// Takes off whatever compression there is, told by its magic.
+    pub fn unpacked(bytes: Vec<u8>) -> Vec<u8> {
+        let mut plain = Vec::new();
+        let read = match bytes.as_slice() {
+            [0x1f, 0x8b, ..] => {
+                flate2::bufread::MultiGzDecoder::new(&*bytes).read_to_end(&mut plain)
+            }
+            [0x28, 0xb5, 0x2f, 0xfd, ..] => {
+                let mut decoder = zstd::Decoder::new(&*bytes).unwrap();
+                decoder.read_to_end(&mut plain)
+            }
+            [b'B', b'Z', b'h', ..] => {
+                bzip2::read::MultiBzDecoder::new(&*bytes).read_to_end(&mut plain)
+            }
+            [0xfd, b'7', b'z', b'X', b'Z', ..] => {
+                liblzma::read::XzDecoder::new_multi_decoder(&*bytes).read_to_end(&mut plain)
+            }
+            _ => return bytes,
+        };
+        read.unwrap();
+        plain
+    }
+
+    enum Entry {
+        File(Vec<u8>),
+        Link(String),
+    }
+
+    /// The images of a docker-save archive, in its order; `None` if it has no `manifest.json`.
+    pub fn saved(archive: &Path) -> Option<Vec<Image>> {
+        let tar = unpacked(std::fs::read(archive).unwrap());
+        let mut entries = BTreeMap::new();
+        for entry in tar::Archive::new(&*tar).entries().unwrap() {
+            let mut entry = entry.unwrap();
+            let name = clean("", &String::from_utf8_lossy(&entry.path_bytes()));
+            let link = entry.link_name_bytes();
+            let link = link.map(|link| String::from_utf8_lossy(&link).into_owned());
+            let found = match (entry.header().entry_type(), link) {
+                (tar::EntryType::Symlink, Some(link)) => {
+                    let parent = name.rsplit_once('/').map_or("", |(parent, _)| parent);
+                    Entry::Link(clean(parent, &link))
+                }
+                (tar::EntryType::Link, Some(link)) => Entry::Link(clean("", &link)),
+                _ => {
+                    let mut bytes = Vec::new();
+                    entry.read_to_end(&mut bytes).unwrap();
+                    Entry::File(bytes)
+                }
+            };
+            entries.insert(name, found);
+        }
+        let file = |name: &str| match entries.get(&clean("", name))? {
+            Entry::File(bytes) => Some(bytes.clone()),
+            Entry::Link(to) => match entries.get(to) {
+                Some(Entry::File(bytes)) => Some(bytes.clone()),
+                _ => panic!("{name} is a link to {to}"),
+            },
+        };
+        let list: Value = serde_json::from_slice(&file("manifest.json")?).unwrap();
+        let images = list.as_array().unwrap().iter().map(|item| {
+            let text = |value: &Value| value.as_str().unwrap().to_string();
+            let config = file(&text(&item["Config"])).unwrap();
+            let paths = item["Layers"].as_array().into_iter().flatten();
+            let layers = paths.map(|path| file(&text(path))).collect();
+            image(&config, layers)
+        });
+        Some(images.collect())
+    }
+
+    /// An image of this config and these layers, which must fit. Layers that are not there are
+    /// taken to be what the config says.
+    pub fn image(config: &[u8], layers: Vec<Option<Vec<u8>>>) -> Image {
+        let parsed: Value = serde_json::from_slice(config).unwrap();
+        let said = parsed["rootfs"]["diff_ids"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
+        assert_eq!(said.len(), layers.len(), "DiffIds and layers");
+        let mut diff_ids = Vec::new();
+        for (said, layer) in said.iter().zip(layers) {
+            let said = said.as_str().unwrap();
+            let (algorithm, _) = said.split_once(':').unwrap();
+            let found = layer.map(|layer| digest(algorithm, &unpacked(layer)));
+            assert_eq!(found.as_deref().unwrap_or(said), said, "DiffId");
+            diff_ids.push(said.to_string());
+        }
+        let id = digest("sha256", config);
+        Image { id, diff_ids }
+    }
+
+    fn clean(from: &str, path: &str) -> String {
+        let from = if path.starts_with('/') { "" } else { from };
+        let mut parts = Vec::new();
+        for part in from.split('/').chain(path.split('/')) {
+            match part {
+                "" | "." => {}
+                ".." => assert!(parts.pop().is_some(), "{path} leads out"),
+                part => parts.push(part),
+            }
+        }
+        parts.join("/")
+    }
+
+    /// The entries of `index.json`.
+    pub fn entries(directory: &Path) -> Vec<Value> {
+        let text = std::fs::read(directory.join("index.json")).unwrap();
+        let index: Value = serde_json::from_slice(&text).unwrap();
+        index["manifests"].as_array().unwrap().clone()
+    }
+
+    /// The entry that a name stands for.
+    pub fn entry(directory: &Path, name: &str) -> Value {
+        let is_it =
+            |entry: &&Value| entry["annotations"]["org.opencontainers.image.ref.name"] == name;
+        let entries = entries(directory);
+        let found: Vec<&Value> = entries.iter().filter(is_it).collect();
+        assert_eq!(found.len(), 1, "{name} in {entries:?}");
+        found[0].clone()
+    }
+
+    /// A blob, checked against its descriptor.
+    pub fn blob(directory: &Path, descriptor: &Value) -> Option<Vec<u8>> {
+        let name = descriptor["digest"].as_str().unwrap();
+        let (algorithm, hex) = name.split_once(':').unwrap();
+        let bytes = std::fs::read(directory.join("blobs").join(algorithm).join(hex)).ok()?;
+        assert_eq!(digest(algorithm, &bytes), name);
+        assert_eq!(descriptor["size"], bytes.len(), "size of {name}");
+        Some(bytes)
+    }
+
+    /// Follows an entry of an OCI directory to the last layer.
+    pub fn graph(directory: &Path, entry: &Value) -> Graph {
+        let mut graph = Graph::default();
+        follow(directory, entry, &mut graph);
+        graph
+    }
+
+    fn follow(directory: &Path, descriptor: &Value, graph: &mut Graph) {
+        let mut get = |descriptor: &Value, may_lack: bool| {
+            let name = descriptor["digest"].as_str().unwrap().to_string();
+            let bytes = blob(directory, descriptor);
+            assert!(bytes.is_some() || may_lack, "{name} is missing");
+            let set = if bytes.is_some() {
+                &mut graph.present
+            } else {
+                &mut graph.absent
+            };
+            set.insert(name);
+            bytes
+        };
+        let is_sparse = descriptor["platform"].is_object();
+        let Some(text) = get(descriptor, is_sparse) else {
+            return;
+        };
+        let manifest: Value = serde_json::from_slice(&text).unwrap();
+        if let Some(children) = manifest["manifests"].as_array() {
+            for child in children {
+                follow(directory, child, graph);
+            }
+            return;
+        }
+        let config = get(&manifest["config"], false).unwrap();
+        let layers = manifest["layers"].as_array().unwrap().iter();
+        let layers = layers
+            .map(|layer| get(layer, layer["urls"].is_array()))
+            .collect();
+        let kind = manifest["config"]["mediaType"].as_str().unwrap();
+        if kind.ends_with("image.config.v1+json") || kind.ends_with("container.image.v1+json") {
+            graph.images.push(image(&config, layers));
+        }
+    }
+}
+
+/// Bytes that nothing compresses; the same seed gives the same bytes (`SplitMix64`).
+pub fn noise(seed: u64, len: usize) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(len + 8);
+    let mut state = seed;
+    while bytes.len() < len {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut word = state;
+        word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        bytes.extend_from_slice(&(word ^ (word >> 31)).to_le_bytes());
+    }
+    bytes.truncate(len);
+    bytes
+}
+
+/// `docker-archive:PATH`
+pub fn archive_at(path: &Path) -> String {
+    format!("docker-archive:{}", path.display())
+}
+
+/// `oci:PATH:TAG`
+pub fn oci_at(path: &Path, tag: &str) -> String {
+    format!("oci:{}:{tag}", path.display())
+}
+
+/// Copies without a process of its own, which is much faster. Gives the digest.
+pub fn copy_here(source: &str, destination: &str) -> imgcopy::error::Result<String> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let source: imgcopy::image::Reference = source.parse()?;
+        let destination: imgcopy::image::Reference = destination.parse()?;
+        let from = imgcopy::store::open_source(&source)?;
+        let to = imgcopy::store::open_destination(&destination, false)?;
+        let mut job = imgcopy::copy::Job::new(&*from, &*to);
+        job.name = source.name().clone();
+        job.tags = destination.name().tag().cloned().into_iter().collect();
+        let outcome = imgcopy::copy::copy(&job, &imgcopy::copy::Silent::new()).await?;
+        Ok(outcome.digest.to_string())
+    })
+}
+
+/// An error with all of its causes, as the command would print it.
+pub fn told(error: &imgcopy::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(inner) = cause {
+        text = format!("{text}: {inner}");
+        cause = inner.source();
+    }
+    text
+}
+
+/// Panics unless everything in an OCI directory is whole: each file under `blobs/` hashes to its
+/// name, and all that `index.json` leads to is there with the right size. Gives the tags, sorted.
+#[track_caller]
+pub fn assert_whole(directory: &Path) -> Vec<String> {
+    let blobs = directory.join("blobs/sha256");
+    let mut sizes = std::collections::BTreeMap::new();
+    for entry in std::fs::read_dir(&blobs).into_iter().flatten() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let bytes = std::fs::read(&path).unwrap();
+        assert_eq!(
+            sha256(&bytes),
+            name,
+            "{} is not what it is called",
+            path.display()
+        );
+        sizes.insert(format!("sha256:{name}"), bytes.len() as u64);
+    }
+    let Ok(text) = std::fs::read(directory.join("index.json")) else {
+        return Vec::new();
+    };
+    let index: serde_json::Value = serde_json::from_slice(&text).unwrap();
+    let list = |of: &serde_json::Value, key: &str| of[key].as_array().cloned().unwrap_or_default();
+    let mut below = list(&index, "manifests");
+    let name = |entry: &serde_json::Value| {
+        entry["annotations"]["org.opencontainers.image.ref.name"]
+            .as_str()
+            .map(str::to_string)
+    };
+    let mut tags: Vec<String> = below.iter().filter_map(name).collect();
+    while let Some(descriptor) = below.pop() {
+        let digest = descriptor["digest"].as_str().unwrap();
+        assert_eq!(
+            sizes.get(digest).copied(),
+            descriptor["size"].as_u64(),
+            "{descriptor}"
+        );
+        let kind = descriptor["mediaType"].as_str().unwrap_or_default();
+        if kind.contains("manifest") || kind.contains("index") {
+            let path = blobs.join(digest.trim_start_matches("sha256:"));
+            let text = std::fs::read(path).unwrap();
+            let manifest: serde_json::Value = serde_json::from_slice(&text).unwrap();
+            below.extend(list(&manifest, "manifests"));
+            below.extend(list(&manifest, "layers"));
+            below.extend(manifest.get("config").cloned());
+        }
+    }
+    tags.sort();
+    tags
+}
+
+/// The directories in which writers of an OCI directory keep what is not finished, and what is in
+/// them.
+pub fn stages(directory: &Path) -> Vec<String> {
+    let own = tree(&directory.join(".imgcopy"));
+    own.into_iter()
+        .filter(|name| name.starts_with("stage-"))
+        .collect()
+}
+
+/// Waits for a program that has promised to end by then; kills it and panics if it does not.
+#[track_caller]
+pub fn ends_within(
+    child: &mut std::process::Child,
+    limit: std::time::Duration,
+) -> std::process::ExitStatus {
+    let begun = std::time::Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status;
+        }
+        if begun.elapsed() > limit {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            panic!("it does not end within {limit:?}");
+        }
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+}
+
+/// Runs a program that has promised to end by then.
+#[track_caller]
+pub fn run_within(command: &mut Command, limit: std::time::Duration) -> Run {
+    use std::process::Stdio;
+    let child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let mut child = child.unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    ends_within(&mut child, limit);
+    Run::from(child.wait_with_output().unwrap())
+}
+
+/// A directory with something in it that no copy may touch or read.
+pub struct Sandbox {
+    root: TempDir,
+}
+
+impl Sandbox {
+    pub fn new() -> Self {
+        let root = tempdir();
+        std::fs::create_dir(root.path().join("in")).unwrap();
+        std::fs::write(root.path().join("secret"), "nobody's business").unwrap();
+        Self { root }
+    }
+
+    pub fn at(&self, name: &str) -> PathBuf {
+        self.root.path().join(name)
+    }
+
+    /// Copies an archive to a place that does not exist yet.
+    pub fn copy(&self, archive: &[u8]) -> imgcopy::error::Result<String> {
+        let from = self.at("in/archive");
+        std::fs::write(&from, archive).unwrap();
+        self.copy_from(&archive_at(&from))
+    }
+
+    /// Copies to a place that does not exist yet, and looks at what became of everything else.
+    #[track_caller]
+    pub fn copy_from(&self, source: &str) -> imgcopy::error::Result<String> {
+        let before = stamps(self.root.path());
+        let copied = copy_here(source, &oci_at(&self.at("out"), "a"));
+        let mut after = stamps(self.root.path());
+        after.retain(|name, _| name != "out" && !is_part_of_out(name));
+        assert_eq!(after, before);
+        copied
+    }
+
+    /// The archive is good, and what it becomes is whole. Gives the digest.
+    #[track_caller]
+    pub fn accepts(&self, archive: &[u8]) -> String {
+        let copied = self.copy(archive);
+        self.is_good(copied)
+    }
+
+    /// The archive is bad, says so, and leaves no trace. Gives what is told.
+    #[track_caller]
+    pub fn refuses(&self, archive: &[u8]) -> String {
+        let copied = self.copy(archive);
+        self.is_bad(copied)
+    }
+
+    #[track_caller]
+    pub fn is_good(&self, copied: imgcopy::error::Result<String>) -> String {
+        let digest = copied.unwrap_or_else(|error| panic!("{}", told(&error)));
+        assert_eq!(assert_whole(&self.at("out")), ["a"]);
+        std::fs::remove_dir_all(self.at("out")).unwrap();
+        digest
+    }
+
+    #[track_caller]
+    pub fn is_bad(&self, copied: imgcopy::error::Result<String>) -> String {
+        let error = match copied {
+            Ok(digest) => panic!("it was copied as {digest}"),
+            Err(error) => error,
+        };
+        let told = told(&error);
+        assert!(error.is_bad_source(), "{told}");
+        assert!(!told.contains("died") && !told.contains(['\n', '\0', '\x1b']), "{told:?}");
+        assert!(!self.at("out").exists(), "{told}: {:?}", tree(self.root.path()));
+        told
+    }
+}
+
+/// Whether a file is one that an OCI directory at `out` consists of.
+fn is_part_of_out(name: &str) -> bool {
+    let is_digest = |hex: &str| hex.len() == 64 && hex.bytes().all(|c| c.is_ascii_hexdigit());
+    let digest = name.strip_prefix("out/blobs/sha256/");
+    let layout = ["blobs", "blobs/sha256", "index.json", "oci-layout"];
+    let own = [".imgcopy", ".imgcopy/lock", ".imgcopy/verified"];
+    let mut fixed = layout.iter().chain(&own);
+    digest.is_some_and(is_digest) || fixed.any(|fixed| name.strip_prefix("out/") == Some(*fixed))
 }

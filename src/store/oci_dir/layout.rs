@@ -11,7 +11,7 @@ use tracing::debug;
 
 use super::files::{Dir, Found, Stamp};
 use super::index;
-use super::ledger::{self, Ledger};
+use super::ledger::{self, Change, Ledger};
 use crate::error::{Attempt as _, Error, ErrorKind, Result};
 use crate::image::{
     Algorithm, Body, Config, Descriptor, DiffId, Digest, MANIFEST_LIMIT, Manifest, Name, json,
@@ -184,17 +184,18 @@ impl Layout {
         for entry in entries {
             let mut below = vec![entry];
             while let Some(descriptor) = below.pop() {
+                if !seen.insert(descriptor.digest.clone()) {
+                    continue;
+                }
                 // An image that cannot be read is of no use here; it may be somebody else's.
-                let manifest = match self.manifest(&descriptor) {
-                    Ok(manifest) => manifest,
-                    Err(error) => {
-                        debug!(place = %self, digest = %descriptor.digest, %error, "manifest passed over");
-                        continue;
+                match self.manifest(&descriptor) {
+                    Ok(manifest) => {
+                        below.extend_from_slice(manifest.children());
+                        self.collect(&manifest, wanted, &mut found);
                     }
-                };
-                if seen.insert(descriptor.digest) {
-                    below.extend_from_slice(manifest.children());
-                    self.collect(&manifest, wanted, &mut found);
+                    Err(error) => {
+                        debug!(place = %self, digest = %descriptor.digest, %error, "passed over");
+                    }
                 }
             }
             if found.len() == wanted.diff_ids.len() {
@@ -280,9 +281,9 @@ impl Layout {
         self.with_ledger(|ledger| ledger.note(digest, stamp, diff_id))
     }
 
-    /// The lines by which the ledger has grown since the last time.
-    pub(super) fn take_fresh(&self) -> Result<String> {
-        self.with_ledger(Ledger::take_fresh)
+    /// How the ledger has changed since the last time.
+    pub(super) fn take_change(&self) -> Result<Change> {
+        self.with_ledger(Ledger::take_change)
     }
 
     pub(super) fn find(&self, digest: &Digest) -> Result<Found> {
@@ -309,12 +310,19 @@ impl Layout {
                 Some(root) => root.sub(OWN)?,
                 None => None,
             };
-            let text = match own {
-                Some(own) => own.read(ledger::FILE, ledger::LIMIT)?,
-                None => None,
-            };
-            let text = text.map(|(text, _)| text).unwrap_or_default();
-            *ledger = Some(Ledger::parse(&String::from_utf8_lossy(&text)));
+            let text = own
+                .map(|own| own.read(ledger::FILE, ledger::LIMIT))
+                .transpose();
+            *ledger = Some(match text {
+                Ok(text) => {
+                    let text = text.flatten().map(|(text, _)| text).unwrap_or_default();
+                    Ledger::parse(&String::from_utf8_lossy(&text))
+                }
+                Err(error) => {
+                    debug!(place = %self, %error, "the ledger cannot be read");
+                    Ledger::unreadable()
+                }
+            });
         }
         Ok(work(ledger.get_or_insert_default()))
     }

@@ -1,11 +1,10 @@
 //! What imgcopy knows about the blobs of a directory because it wrote or read them (S-08).
 //!
 //! A line for each blob: its digest, the size, inode and time by which the file is known again, and
-//! its DiffId if that was seen. A file that differs in any of these is read again. The ledger is
-//! only ever added to, and losing it costs nothing but reading.
+//! its DiffId if that was seen. A file that differs in any of these is read again. Losing the ledger
+//! costs nothing but reading.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
 
 use super::files::Stamp;
 use crate::image::{DiffId, Digest};
@@ -28,6 +27,19 @@ pub(super) struct Record {
 pub(super) struct Ledger {
     records: HashMap<Digest, Record>,
     fresh: Vec<Digest>,
+    /// How many lines the file has.
+    lines: usize,
+    /// Whether the file is there and cannot be read.
+    is_unreadable: bool,
+}
+
+/// How the file must change to hold what is known.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    None,
+    Append(String),
+    /// Most of its lines are out of date, or it cannot be read.
+    Rewrite(String),
 }
 
 impl Ledger {
@@ -37,7 +49,16 @@ impl Ledger {
         let records = text.lines().filter_map(parse_line).collect();
         Self {
             records,
-            fresh: Vec::new(),
+            lines: text.lines().count(),
+            ..Self::default()
+        }
+    }
+
+    /// Knows nothing, and will put a new file in place of one that cannot be read.
+    pub(super) fn unreadable() -> Self {
+        Self {
+            is_unreadable: true,
+            ..Self::default()
         }
     }
 
@@ -61,22 +82,34 @@ impl Ledger {
         }
     }
 
-    /// The lines to add to the file, each noted once.
-    pub(super) fn take_fresh(&mut self) -> String {
-        let mut lines = String::new();
-        for digest in std::mem::take(&mut self.fresh) {
-            if let Some(Record { stamp, diff_id }) = self.records.get(&digest) {
-                let Stamp {
-                    size,
-                    inode,
-                    modified,
-                } = stamp;
-                let diff_id = diff_id.as_ref().map_or("-".to_string(), Digest::to_string);
-                // Writing to a String cannot fail.
-                let _ = writeln!(lines, "{digest} {size} {inode} {modified} {diff_id}");
-            }
+    /// How the file must change; told once.
+    pub(super) fn take_change(&mut self) -> Change {
+        let fresh = std::mem::take(&mut self.fresh);
+        if fresh.is_empty() {
+            return Change::None;
         }
-        lines
+        if self.is_unreadable || self.lines > 2 * self.records.len() + 64 {
+            return Change::Rewrite(
+                self.records
+                    .keys()
+                    .map(|digest| self.line(digest))
+                    .collect(),
+            );
+        }
+        Change::Append(fresh.iter().map(|digest| self.line(digest)).collect())
+    }
+
+    fn line(&self, digest: &Digest) -> String {
+        let Some(Record { stamp, diff_id }) = self.records.get(digest) else {
+            return String::new();
+        };
+        let Stamp {
+            size,
+            inode,
+            modified,
+        } = stamp;
+        let diff_id = diff_id.as_ref().map_or("-".to_string(), Digest::to_string);
+        format!("{digest} {size} {inode} {modified} {diff_id}\n")
     }
 }
 
@@ -108,13 +141,22 @@ mod tests {
         modified: 3,
     };
 
+    /// The lines that are added to the file.
+    fn added(ledger: &mut Ledger) -> String {
+        match ledger.take_change() {
+            Change::Append(lines) => lines,
+            Change::None => String::new(),
+            Change::Rewrite(_) => panic!("nothing is out of date"),
+        }
+    }
+
     #[test]
     fn what_is_noted_is_known_again_until_the_file_changes() {
         let (blob, plain) = (Digest::of(b"blob"), Digest::of(b"plain"));
         let mut ledger = Ledger::default();
         ledger.note(&blob, STAMP, Some(&plain));
-        let text = ledger.take_fresh();
-        assert_eq!(ledger.take_fresh(), "");
+        let text = added(&mut ledger);
+        assert_eq!(added(&mut ledger), "");
         let again = Ledger::parse(&text);
         assert_eq!(again.find(&blob, STAMP).unwrap().diff_id, Some(plain));
         for other in [
@@ -133,7 +175,7 @@ mod tests {
     fn a_line_cut_by_a_crash_is_passed_over() {
         let mut ledger = Ledger::default();
         ledger.note(&Digest::of(b"one"), STAMP, None);
-        let text = ledger.take_fresh();
+        let text = added(&mut ledger);
         for cut in 0..text.len() - 1 {
             // A shorter number would be another stamp, which fits no file.
             let half = Ledger::parse(text.get(..cut).unwrap());
@@ -152,9 +194,31 @@ mod tests {
         let (blob, plain) = (Digest::of(b"blob"), Digest::of(b"plain"));
         let mut ledger = Ledger::default();
         ledger.note(&blob, STAMP, Some(&plain));
-        ledger.take_fresh();
+        added(&mut ledger);
         ledger.note(&blob, STAMP, None);
-        assert_eq!(ledger.take_fresh(), "");
+        assert_eq!(added(&mut ledger), "");
         assert_eq!(ledger.find(&blob, STAMP).unwrap().diff_id, Some(plain));
+    }
+
+    #[test]
+    fn a_file_of_old_lines_or_one_that_cannot_be_read_is_written_anew() {
+        let blob = Digest::of(b"blob");
+        let mut old = Ledger::default();
+        old.note(&blob, STAMP, None);
+        let line = added(&mut old);
+        let mut ledger = Ledger::parse(&line.repeat(1000));
+        ledger.note(&blob, Stamp { size: 9, ..STAMP }, None);
+        let Change::Rewrite(text) = ledger.take_change() else {
+            panic!("1000 lines for one blob");
+        };
+        assert_eq!(text.lines().count(), 1);
+        let mut ledger = Ledger::unreadable();
+        assert_eq!(
+            ledger.take_change(),
+            Change::None,
+            "nothing to say is no reason to write"
+        );
+        ledger.note(&blob, STAMP, None);
+        assert_eq!(ledger.take_change(), Change::Rewrite(line));
     }
 }

@@ -15,6 +15,7 @@ use tracing::debug;
 
 use super::files::{Dir, Found, Stamp};
 use super::layout::OWN;
+use super::ledger::Change;
 use super::lock::{Lock, is_dead, make_stage, remove_tree, stages, sweep};
 use super::{index, ledger};
 use crate::error::{Attempt as _, Error, ErrorKind, Result};
@@ -194,15 +195,20 @@ impl Session {
         self.root.sync()
     }
 
-    /// Adds to the ledger.
-    pub(super) fn record(&self, lines: &str) -> Result<()> {
+    /// Brings the ledger up to date.
+    pub(super) fn record(&self, change: Change) -> Result<()> {
         let _lock = self.lock()?;
-        let Some(mut file) = self.own.append(ledger::FILE)? else {
-            return Ok(());
-        };
-        // A line that a crash cut short must not spoil the next one.
-        file.write_all(format!("\n{lines}").as_bytes())
-            .attempting(|| "cannot add to the ledger")
+        match change {
+            Change::None => Ok(()),
+            Change::Rewrite(text) => self.replace(&self.own, ledger::FILE, text.as_bytes()),
+            Change::Append(lines) => match self.own.append(ledger::FILE)? {
+                // A line that a crash cut short must not spoil the next one.
+                Some(mut file) => file
+                    .write_all(format!("\n{lines}").as_bytes())
+                    .attempting(|| "cannot add to the ledger"),
+                None => Ok(()),
+            },
+        }
     }
 
     /// Takes a layout back that this session made, unless something is in use in it already.

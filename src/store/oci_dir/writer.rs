@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tracing::debug;
 
 use super::layout::Layout;
+use super::ledger::Change;
 use super::lock::needs_sweep;
 use super::session::{Session, Staged};
 use crate::error::{Attempt as _, Error, ErrorKind, Result};
@@ -83,13 +84,10 @@ impl Writer {
 
     /// Everything that an image needs of this directory: what is in it and below it.
     fn pieces(&self, manifest: &Manifest) -> Vec<Descriptor> {
-        let mut seen = BTreeSet::new();
+        let mut seen = BTreeSet::from([manifest.descriptor().digest.clone()]);
         let mut pieces = Vec::new();
         let mut below = vec![manifest.clone()];
         while let Some(manifest) = below.pop() {
-            if !seen.insert(manifest.descriptor().digest.clone()) {
-                continue;
-            }
             pieces.push(manifest.descriptor().clone());
             pieces.extend(
                 manifest
@@ -97,9 +95,12 @@ impl Writer {
                     .filter(|blob| !blob.may_live_elsewhere())
                     .cloned(),
             );
-            // An index may name manifests that are not here: nobody asked for those platforms.
-            let children = manifest.children().iter();
-            below.extend(children.filter_map(|child| self.layout.manifest(child).ok()));
+            for child in manifest.children() {
+                // An index may name manifests that are not here: nobody asked for those platforms.
+                if seen.insert(child.digest.clone()) {
+                    below.extend(self.layout.manifest(child));
+                }
+            }
         }
         pieces
     }
@@ -113,9 +114,9 @@ impl Writer {
     }
 
     fn tidy(&self) -> Result<()> {
-        let lines = self.layout.take_fresh()?;
-        if !lines.is_empty() {
-            return self.session()?.record(&lines);
+        let change = self.layout.take_change()?;
+        if change != Change::None {
+            return self.session()?.record(change);
         }
         // A session sweeps when it begins.
         if let Some(root) = self.layout.root()?
