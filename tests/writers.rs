@@ -72,6 +72,33 @@ fn f93_eight_copies_at_once_all_arrive() {
 }
 
 #[test]
+fn f93_a_directory_can_be_opened_at_every_moment_of_its_making() {
+    let temporary = tempdir();
+    let source = image(&[b"a layer"], "a:1").write(temporary.path(), "a.tar");
+    for round in 0..200 {
+        let place = oci_at(&temporary.path().join(format!("{round}/new")), "a");
+        let ended = AtomicBool::new(false);
+        let opened = std::thread::scope(|scope| {
+            let other = scope.spawn(|| {
+                let reference = place.parse().unwrap();
+                while !ended.load(Ordering::Relaxed) {
+                    imgcopy::store::open_destination(&reference, false)?;
+                }
+                Ok::<_, imgcopy::error::Error>(())
+            });
+            copy_here(&archive_at(&source), &place).unwrap();
+            ended.store(true, Ordering::Relaxed);
+            other.join().unwrap()
+        });
+        assert!(
+            opened.is_ok(),
+            "round {round}: {}",
+            told(&opened.unwrap_err())
+        );
+    }
+}
+
+#[test]
 fn f85_eight_copies_to_one_tag_leave_one_of_them() {
     let temporary = tempdir();
     let archives = eight_archives(temporary.path());
@@ -254,6 +281,49 @@ fn f93_a_bad_copy_takes_back_nothing_that_good_ones_wrote() {
         let tags = assert_whole(&directory);
         if good_ones.iter().all(Result::is_ok) {
             assert_eq!(tags, ["one", "two"], "round {round}");
+        }
+    }
+    assert!(
+        failures.is_empty(),
+        "{} good copies failed:\n{}",
+        failures.len(),
+        failures.join("\n")
+    );
+}
+
+#[test]
+fn f93_a_good_copy_that_found_something_of_a_bad_one_does_not_fail_when_that_is_taken_back() {
+    let temporary = tempdir();
+    let at = |name: &str| temporary.path().join(name);
+    let (shared, large) = (noise(1, 100), noise(2, 1 << 20));
+    for (name, layers) in [
+        ("good", &[&shared[..], b"own"]),
+        ("bad", &[&shared[..], &large]),
+    ] {
+        let archive = image(layers, "a:1").write(temporary.path(), "a.tar");
+        copy_here(&archive_at(&archive), &oci_at(&at(name), "a")).unwrap();
+    }
+    // Its largest blob proves bad at the very end.
+    let blobs = fs::read_dir(at("bad/blobs/sha256")).unwrap();
+    let largest = blobs
+        .map(|blob| blob.unwrap().path())
+        .max_by_key(|path| path.metadata().unwrap().len());
+    let largest = largest.unwrap();
+    let mut bytes = fs::read(&largest).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(&largest, bytes).unwrap();
+    let mut failures = Vec::new();
+    for round in 0..150 {
+        let place = at(&format!("{round}/new"));
+        let good = std::thread::scope(|scope| {
+            scope
+                .spawn(|| copy_here(&oci_at(&at("bad"), "a"), &oci_at(&place, "bad")).unwrap_err());
+            std::thread::sleep(std::time::Duration::from_micros(200 * (round % 50)));
+            copy_here(&oci_at(&at("good"), "a"), &oci_at(&place, "good"))
+        });
+        match good {
+            Ok(_) => assert_eq!(assert_whole(&place), ["good"], "round {round}"),
+            Err(error) => failures.push(format!("round {round}: {}", told(&error))),
         }
     }
     assert!(

@@ -104,6 +104,26 @@ fn neither_does_how_the_input_is_cut() {
 }
 
 #[test]
+fn the_fast_level_stores_what_would_hardly_shrink() {
+    let mut state = 1_u64;
+    let noise: Vec<u8> = std::iter::repeat_with(|| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        state.to_be_bytes()[0]
+    })
+    .take(1 << 20)
+    .collect();
+    let fast = packed(&noise, Coding::GZIP, 1);
+    assert!(fast.len() > noise.len() && fast.len() < noise.len() + 1000);
+    assert!(unpacked(&fast, Compression::Gzip).unwrap() == noise);
+    let text = sample(1 << 20);
+    assert!(packed(&text, Coding::GZIP, 1).len() < text.len());
+    let mixed = [noise, text].concat();
+    assert!(unpacked(&packed(&mixed, Coding::GZIP, 2), Compression::Gzip).unwrap() == mixed);
+}
+
+#[test]
 fn many_layers_share_few_hands_and_nobody_waits_for_ever() {
     let workers = Workers::start(NonZeroUsize::MIN).unwrap();
     let plain = sample(4 << 20);
