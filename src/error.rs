@@ -31,6 +31,9 @@ pub enum ErrorKind {
     Denied,
     /// No room left at the destination.
     NoSpace,
+    /// Somebody else changed the destination meanwhile. Nothing is wrong with it: a new survey
+    /// sees what is left to do.
+    Changed,
     /// Stopped on request before the end.
     Interrupted,
     /// Any other failure of a file or of the network.

@@ -8,7 +8,9 @@ mod survey;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use crate::error::Result;
+use tracing::debug;
+
+use crate::error::{ErrorKind, Result};
 use crate::image::{Name, Tag};
 use crate::store::compress::Coding;
 use crate::store::{Destination, Source};
@@ -49,12 +51,25 @@ impl<'a> Job<'a> {
     }
 }
 
-/// Copies an image: survey, plan, execute.
+/// How often a copy begins anew because others change the destination under it.
+const ATTEMPTS: usize = 5;
+
+/// Copies an image: survey, plan, execute. Begins anew if somebody else took something away from the
+/// destination that the plan had counted on.
 ///
 /// # Errors
 /// As [`survey`], [`plan`] and [`execute`]. On an error the destination's names are what they were.
 pub async fn copy(job: &Job<'_>, observer: &Arc<dyn Observer>) -> Result<Outcome> {
-    let plan = plan(&survey(job).await?)?;
-    observer.event(&Event::Planned(&plan));
-    execute(&plan, job, observer).await
+    let mut attempt = 1;
+    loop {
+        let plan = plan(&survey(job).await?)?;
+        observer.event(&Event::Planned(&plan));
+        match execute(&plan, job, observer).await {
+            Err(error) if error.kind() == ErrorKind::Changed && attempt < ATTEMPTS => {
+                debug!(%error, attempt, "the destination changed: surveying it again");
+                attempt += 1;
+            }
+            ended => return ended,
+        }
+    }
 }

@@ -38,15 +38,21 @@ impl Cli {
     /// Parses a command line. One that begins with a reference or an option is a copy.
     pub(crate) fn parse_from(args: impl Iterator<Item = OsString>) -> Result<Self, clap::Error> {
         let mut args: Vec<OsString> = args.collect();
-        let own = ["-h", "--help", "-V", "--version", "--debug"];
+        let own = ["-h", "--help", "-V", "--version"];
+        let begin = args
+            .iter()
+            .skip(1)
+            .position(|arg| arg != "--debug")
+            .unwrap_or(0)
+            + 1;
         let first = args
-            .get(1)
+            .get(begin)
             .map(|first| first.to_string_lossy().into_owned());
         let is_copy = first.is_some_and(|first| {
             first.contains(':') || (first.starts_with('-') && !own.contains(&first.as_str()))
         });
         if is_copy {
-            args.insert(1, "copy".into());
+            args.insert(begin, "copy".into());
         }
         Self::try_parse_from(args)
     }

@@ -58,6 +58,8 @@ impl OciDir {
         if let Some(root) = layout.root()?
             && !layout.is_marked()?
             && root.list()?.iter().any(|(name, _)| name != OWN)
+            // What was listed may be what another writer is just making.
+            && !layout.is_marked()?
         {
             let what = "it is no OCI layout and not empty: choose another directory";
             return Err(Error::new(ErrorKind::Invalid, what));

@@ -170,7 +170,7 @@ impl Session {
                 piece.digest,
                 self.root.path().display()
             );
-            Error::new(ErrorKind::Io, what)
+            Error::new(ErrorKind::Changed, what)
         };
         let dir = self.root.sub("blobs")?.ok_or_else(missing)?;
         let dir = dir
@@ -254,7 +254,7 @@ impl Session {
     fn gone(&self) -> Error {
         let path = self.root.path().display();
         let what = format!("{path} was removed while it was being written");
-        Error::new(ErrorKind::Io, what)
+        Error::new(ErrorKind::Changed, what)
     }
 }
 
