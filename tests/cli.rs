@@ -13,25 +13,40 @@ use tempfile::TempDir;
 fn desk() -> TempDir {
     let desk = tempdir();
     std::fs::copy(fixture("docker28/single.tar"), desk.path().join("tiny.tar")).unwrap();
-    std::fs::copy(fixture("docker28/multiimage.tar"), desk.path().join("several.tar")).unwrap();
+    std::fs::copy(
+        fixture("docker28/multiimage.tar"),
+        desk.path().join("several.tar"),
+    )
+    .unwrap();
     desk
 }
 
 fn at(desk: &TempDir, args: &str) -> Run {
-    Run::of(command().current_dir(desk.path()).args(args.split_whitespace()))
+    Run::of(
+        command()
+            .current_dir(desk.path())
+            .args(args.split_whitespace()),
+    )
 }
 
 /// What was said, without how long it took.
 fn said(run: &Run) -> String {
     let timeless = |line: &str| match line.split_once(" in ") {
         Some((before, after)) => match after.split_once(" s") {
-            Some((seconds, rest)) if seconds.parse::<f64>().is_ok() => format!("{before} in N s{rest}"),
+            Some((seconds, rest)) if seconds.parse::<f64>().is_ok() => {
+                format!("{before} in N s{rest}")
+            }
             _ => line.to_string(),
         },
         None => line.to_string(),
     };
     let lines = |text: &str| text.lines().map(timeless).collect::<Vec<_>>().join("\n");
-    format!("exit {}\n--- stdout\n{}\n--- stderr\n{}", run.code.unwrap(), lines(&run.stdout), lines(&run.stderr))
+    format!(
+        "exit {}\n--- stdout\n{}\n--- stderr\n{}",
+        run.code.unwrap(),
+        lines(&run.stdout),
+        lines(&run.stderr)
+    )
 }
 
 #[test]
@@ -47,11 +62,23 @@ fn help_says_all_that_is_needed() {
 #[test]
 fn a_plan_shows_what_would_be_done_and_why_and_does_nothing() {
     let desk = desk();
-    insta::assert_snapshot!("plan-fresh", said(&at(&desk, "plan docker-archive:tiny.tar oci:out:latest")));
+    insta::assert_snapshot!(
+        "plan-fresh",
+        said(&at(&desk, "plan docker-archive:tiny.tar oci:out:latest"))
+    );
     assert!(!desk.path().join("out").exists());
     at(&desk, "docker-archive:tiny.tar oci:out:latest --quiet").ok();
-    insta::assert_snapshot!("plan-repeat", said(&at(&desk, "plan docker-archive:tiny.tar oci:out:latest")));
-    insta::assert_snapshot!("plan-json", said(&at(&desk, "plan docker-archive:tiny.tar oci:out:new --format json")));
+    insta::assert_snapshot!(
+        "plan-repeat",
+        said(&at(&desk, "plan docker-archive:tiny.tar oci:out:latest"))
+    );
+    insta::assert_snapshot!(
+        "plan-json",
+        said(&at(
+            &desk,
+            "plan docker-archive:tiny.tar oci:out:new --format json"
+        ))
+    );
 }
 
 #[test]
@@ -66,7 +93,10 @@ fn a_copy_tells_each_blob_and_ends_with_one_line_and_the_digest() {
     insta::assert_snapshot!("copy-lines", lines.join("\n"));
     let digest = first.ok().stdout;
     assert_eq!(at(&desk, "digest oci:out:latest").ok().stdout, digest);
-    insta::assert_snapshot!("copy-repeat", said(&at(&desk, "copy docker-archive:tiny.tar oci:out:latest")));
+    insta::assert_snapshot!(
+        "copy-repeat",
+        said(&at(&desk, "copy docker-archive:tiny.tar oci:out:latest"))
+    );
 }
 
 #[test]
@@ -80,7 +110,11 @@ fn quiet_says_only_the_digest() {
 #[test]
 fn a_digestfile_holds_the_digest_and_nothing_else() {
     let desk = desk();
-    let run = at(&desk, "docker-archive:tiny.tar oci:out:latest --digestfile d").ok();
+    let run = at(
+        &desk,
+        "docker-archive:tiny.tar oci:out:latest --digestfile d",
+    )
+    .ok();
     let file = std::fs::read_to_string(desk.path().join("d")).unwrap();
     assert_eq!(file, run.stdout.trim());
 }
@@ -88,15 +122,32 @@ fn a_digestfile_holds_the_digest_and_nothing_else() {
 #[test]
 fn progress_as_json_is_one_object_a_line_and_adds_up() {
     let desk = desk();
-    let run = at(&desk, "docker-archive:tiny.tar oci:out:latest --progress json").ok();
+    let run = at(
+        &desk,
+        "docker-archive:tiny.tar oci:out:latest --progress json",
+    )
+    .ok();
     let lines: Vec<&str> = run.stderr.lines().collect();
     let (summary, events) = lines.split_last().unwrap();
     assert!(summary.starts_with("copied 3 blobs"));
-    let events: Vec<serde_json::Value> =
-        events.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let events: Vec<serde_json::Value> = events
+        .iter()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
     let count = |kind: &str| events.iter().filter(|event| event["event"] == kind).count();
-    assert_eq!((count("planned"), count("started"), count("arrived"), count("done")), (1, 3, 3, 1));
-    let advanced: u64 = events.iter().filter_map(|event| event["bytes"].as_u64()).sum();
+    assert_eq!(
+        (
+            count("planned"),
+            count("started"),
+            count("arrived"),
+            count("done")
+        ),
+        (1, 3, 3, 1)
+    );
+    let advanced: u64 = events
+        .iter()
+        .filter_map(|event| event["bytes"].as_u64())
+        .sum();
     assert_eq!(events[0]["totals"]["bytes"], advanced);
 }
 
@@ -108,10 +159,21 @@ fn a_terminal_gets_bars_and_keeps_only_the_summary() {
     let desk = desk();
     let layer: Vec<u8> = (0..3_000_000_u32).flat_map(u32::to_le_bytes).collect();
     image(&[&layer], "big:1").write(desk.path(), "big.tar");
-    let line = format!("{} docker-archive:big.tar oci:out:latest", env!("CARGO_BIN_EXE_imgcopy"));
+    let line = format!(
+        "{} docker-archive:big.tar oci:out:latest",
+        env!("CARGO_BIN_EXE_imgcopy")
+    );
     let mut script = std::process::Command::new("script");
-    let run = Run::of(script.current_dir(desk.path()).env("TERM", "xterm").args(["-qec", &line, "/dev/null"]));
-    assert!(run.stdout.contains("\u{1b}["), "bars move the cursor: {:?}", run.stdout);
+    let run = Run::of(script.current_dir(desk.path()).env("TERM", "xterm").args([
+        "-qec",
+        &line,
+        "/dev/null",
+    ]));
+    assert!(
+        run.stdout.contains("\u{1b}["),
+        "bars move the cursor: {:?}",
+        run.stdout
+    );
     assert!(run.stdout.contains("copied 2 blobs"), "{:?}", run.stdout);
     assert!(run.stdout.contains("sha256:"));
 }
@@ -121,12 +183,24 @@ fn images_are_described_listed_and_verified() {
     let desk = desk();
     at(&desk, "docker-archive:tiny.tar oci:out:latest --quiet").ok();
     insta::assert_snapshot!("inspect", said(&at(&desk, "inspect oci:out:latest")));
-    insta::assert_snapshot!("inspect-archive", said(&at(&desk, "inspect docker-archive:several.tar:@3")));
-    insta::assert_snapshot!("inspect-json", said(&at(&desk, "inspect oci:out:latest --format json")));
+    insta::assert_snapshot!(
+        "inspect-archive",
+        said(&at(&desk, "inspect docker-archive:several.tar:@3"))
+    );
+    insta::assert_snapshot!(
+        "inspect-json",
+        said(&at(&desk, "inspect oci:out:latest --format json"))
+    );
     insta::assert_snapshot!("tags", said(&at(&desk, "tags docker-archive:several.tar")));
-    insta::assert_snapshot!("tags-json", said(&at(&desk, "list-tags oci:out --format json")));
+    insta::assert_snapshot!(
+        "tags-json",
+        said(&at(&desk, "list-tags oci:out --format json"))
+    );
     insta::assert_snapshot!("verify", said(&at(&desk, "verify oci:out:latest")));
-    insta::assert_snapshot!("verify-json", said(&at(&desk, "verify docker-archive:tiny.tar --format json")));
+    insta::assert_snapshot!(
+        "verify-json",
+        said(&at(&desk, "verify docker-archive:tiny.tar --format json"))
+    );
 }
 
 #[test]
@@ -135,7 +209,10 @@ fn an_index_is_described_with_this_machines_image() {
     let desk = tempdir();
     std::os::unix::fs::symlink(layout, desk.path().join("index")).unwrap();
     let told = at(&desk, "inspect oci:index").ok().stdout;
-    assert!(told.contains("image.index.v1+json") && told.contains("Image        linux/"), "{told}");
+    assert!(
+        told.contains("image.index.v1+json") && told.contains("Image        linux/"),
+        "{told}"
+    );
     let config = at(&desk, "inspect oci:index --config").ok().stdout;
     assert!(config.contains("\"rootfs\""));
 }
@@ -146,11 +223,22 @@ fn raw_and_config_are_the_exact_bytes() {
     at(&desk, "docker-archive:tiny.tar oci:out:latest --quiet").ok();
     let digest = at(&desk, "digest oci:out:latest").ok().stdout;
     let raw = at(&desk, "inspect oci:out:latest --raw").ok().stdout;
-    assert_eq!(format!("sha256:{}\n", support::sha256(raw.as_bytes())), digest);
+    assert_eq!(
+        format!("sha256:{}\n", support::sha256(raw.as_bytes())),
+        digest
+    );
     let manifest: serde_json::Value = serde_json::from_str(&raw).unwrap();
     let config = at(&desk, "inspect oci:out:latest --config").ok().stdout;
-    assert_eq!(manifest["config"]["digest"], format!("sha256:{}", support::sha256(config.as_bytes())));
-    assert_eq!(at(&desk, "inspect docker-archive:tiny.tar --config").ok().stdout, config);
+    assert_eq!(
+        manifest["config"]["digest"],
+        format!("sha256:{}", support::sha256(config.as_bytes()))
+    );
+    assert_eq!(
+        at(&desk, "inspect docker-archive:tiny.tar --config")
+            .ok()
+            .stdout,
+        config
+    );
 }
 
 #[test]
@@ -161,7 +249,9 @@ fn verify_says_what_is_wrong() {
     let manifest: serde_json::Value = serde_json::from_str(&raw).unwrap();
     let layer = |n: usize| {
         let digest = manifest["layers"][n]["digest"].as_str().unwrap();
-        desk.path().join("out/blobs/sha256").join(digest.strip_prefix("sha256:").unwrap())
+        desk.path()
+            .join("out/blobs/sha256")
+            .join(digest.strip_prefix("sha256:").unwrap())
     };
     let mut bytes = std::fs::read(layer(0)).unwrap();
     bytes[40] ^= 1;
@@ -180,17 +270,41 @@ fn each_mistake_gets_one_error_that_says_what_to_do() {
         ("no-such-file", "docker-archive:missing.tar oci:new:latest"),
         ("no-such-directory", "oci:missing:latest oci:new:latest"),
         ("no-such-image", "oci:out:other oci:new:latest"),
-        ("no-such-image-in-archive", "docker-archive:several.tar:corpus/tiny:other oci:new:latest"),
-        ("no-such-position", "docker-archive:several.tar:@9 oci:new:latest"),
-        ("several-images", "docker-archive:several.tar oci:new:latest"),
-        ("directory-for-archive", "docker-archive:photos oci:new:latest"),
+        (
+            "no-such-image-in-archive",
+            "docker-archive:several.tar:corpus/tiny:other oci:new:latest",
+        ),
+        (
+            "no-such-position",
+            "docker-archive:several.tar:@9 oci:new:latest",
+        ),
+        (
+            "several-images",
+            "docker-archive:several.tar oci:new:latest",
+        ),
+        (
+            "directory-for-archive",
+            "docker-archive:photos oci:new:latest",
+        ),
         ("no-layout", "oci:photos oci:new:latest"),
         ("not-empty", "docker-archive:tiny.tar oci:photos:latest"),
         ("archive-as-destination", "oci:out docker-archive:new.tar"),
-        ("digest-as-destination", "docker-archive:tiny.tar oci:new:@0"),
-        ("file-as-destination", "docker-archive:tiny.tar oci:tiny.tar:latest"),
-        ("no-archive-of-images", "docker-archive:photos/cat.jpg oci:new:latest"),
-        ("level-out-of-range", "docker-archive:tiny.tar oci:new:latest --compression-level 13"),
+        (
+            "digest-as-destination",
+            "docker-archive:tiny.tar oci:new:@0",
+        ),
+        (
+            "file-as-destination",
+            "docker-archive:tiny.tar oci:tiny.tar:latest",
+        ),
+        (
+            "no-archive-of-images",
+            "docker-archive:photos/cat.jpg oci:new:latest",
+        ),
+        (
+            "level-out-of-range",
+            "docker-archive:tiny.tar oci:new:latest --compression-level 13",
+        ),
         ("no-transport", "copy tiny.tar oci:new:latest"),
         ("docker-name", "copy busybox oci:new:latest"),
         ("unknown-place", "docker://busybox oci:new:latest"),
@@ -209,7 +323,11 @@ fn each_mistake_gets_one_error_that_says_what_to_do() {
 #[test]
 fn f105_a_reader_who_goes_away_is_no_panic() {
     let desk = desk();
-    for verb in ["inspect docker-archive:tiny.tar", "tags docker-archive:several.tar", "--help"] {
+    for verb in [
+        "inspect docker-archive:tiny.tar",
+        "tags docker-archive:several.tar",
+        "--help",
+    ] {
         let mut child = command()
             .current_dir(desk.path())
             .args(verb.split_whitespace())
@@ -233,14 +351,31 @@ fn text_from_images_cannot_drive_the_terminal() {
         .file("manifest.json", list.as_bytes())
         .write(desk.path(), "x.tar");
     let told = at(&desk, "inspect docker-archive:x.tar").ok().stdout;
-    assert!(!told.contains('\u{1b}') && !told.contains('\u{7}'), "{told:?}");
+    assert!(
+        !told.contains('\u{1b}') && !told.contains('\u{7}'),
+        "{told:?}"
+    );
 }
 
 #[test]
 fn two_references_are_a_copy_and_options_may_come_first() {
     let desk = desk();
-    at(&desk, "--compression zstd --quiet docker-archive:tiny.tar oci:a:latest").ok();
-    at(&desk, "copy docker-archive:tiny.tar oci:b:latest --compression zstd").ok();
+    at(
+        &desk,
+        "--compression zstd --quiet docker-archive:tiny.tar oci:a:latest",
+    )
+    .ok();
+    at(
+        &desk,
+        "copy docker-archive:tiny.tar oci:b:latest --compression zstd",
+    )
+    .ok();
+    let debug = at(&desk, "--debug docker-archive:tiny.tar oci:b:latest").ok();
+    assert!(debug.stderr.contains("surveyed"), "{}", debug.stderr);
+    at(&desk, "--debug inspect oci:b:latest").ok();
     let digest = |path: &Path| std::fs::read_to_string(path.join("index.json")).unwrap();
-    assert_eq!(digest(&desk.path().join("a")), digest(&desk.path().join("b")));
+    assert_eq!(
+        digest(&desk.path().join("a")),
+        digest(&desk.path().join("b"))
+    );
 }

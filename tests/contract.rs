@@ -18,7 +18,10 @@ impl<T: Source + Destination> Place for T {}
 async fn over_every_place(clause: impl AsyncFn(Arc<dyn Place>)) {
     let directory = tempfile::tempdir().unwrap();
     clause(Arc::new(Memory::new())).await;
-    clause(Arc::new(OciDir::open_or_new(&directory.path().join("new/layout")).unwrap())).await;
+    clause(Arc::new(
+        OciDir::open_or_new(&directory.path().join("new/layout")).unwrap(),
+    ))
+    .await;
 }
 
 fn blob(content: &'static str) -> Blob {
@@ -29,9 +32,15 @@ fn blob(content: &'static str) -> Blob {
 async fn put_image(place: &dyn Place, layer: &'static str, tags: &[Tag]) -> Manifest {
     let layer = place.put_blob(blob(layer)).await.unwrap();
     let config = Descriptor::of(MediaType::OCI_CONFIG.into(), b"{}");
-    place.put_blob(Blob::memory(config.clone(), Bytes::from_static(b"{}"))).await.unwrap();
+    place
+        .put_blob(Blob::memory(config.clone(), Bytes::from_static(b"{}")))
+        .await
+        .unwrap();
     let manifest = Manifest::image(&config, &[layer]).unwrap();
-    place.put_manifest(&manifest, Role::Root(tags)).await.unwrap();
+    place
+        .put_manifest(&manifest, Role::Root(tags))
+        .await
+        .unwrap();
     manifest
 }
 
@@ -43,10 +52,18 @@ fn tag(text: &str) -> Tag {
 async fn an_empty_place_has_nothing_and_says_so_without_error() {
     over_every_place(async |place| {
         assert_eq!(place.names().await.unwrap(), []);
-        for name in [Name::Sole, Name::Tag(tag("x")), Name::At(0), Name::Digest(Digest::of(b"x"))] {
+        for name in [
+            Name::Sole,
+            Name::Tag(tag("x")),
+            Name::At(0),
+            Name::Digest(Digest::of(b"x")),
+        ] {
             assert_eq!(place.resolve(&name).await.unwrap(), None);
         }
-        assert_eq!(place.presence(blob("x").descriptor()).await.unwrap(), Presence::Absent);
+        assert_eq!(
+            place.presence(blob("x").descriptor()).await.unwrap(),
+            Presence::Absent
+        );
         let missing = place.manifest(blob("x").descriptor()).await.unwrap_err();
         assert_eq!(missing.kind(), ErrorKind::NotFound);
         let missing = place.blob(blob("x").descriptor()).await.err().unwrap();
@@ -60,7 +77,10 @@ async fn what_was_put_is_there_and_comes_back() {
     over_every_place(async |place| {
         let stored = place.put_blob(blob("content")).await.unwrap();
         assert_eq!(place.presence(&stored).await.unwrap(), Presence::Recorded);
-        assert_eq!(place.blob(&stored).await.unwrap().bytes(99).unwrap(), "content");
+        assert_eq!(
+            place.blob(&stored).await.unwrap().bytes(99).unwrap(),
+            "content"
+        );
     })
     .await;
 }
@@ -71,9 +91,15 @@ async fn a_wrong_blob_leaves_nothing() {
         let mut named = blob("right").descriptor().clone();
         named.digest = Digest::of(b"other");
         let wrong = Blob::memory(named.clone(), Bytes::from_static(b"right"));
-        assert_eq!(place.put_blob(wrong).await.unwrap_err().kind(), ErrorKind::Corrupt);
+        assert_eq!(
+            place.put_blob(wrong).await.unwrap_err().kind(),
+            ErrorKind::Corrupt
+        );
         assert_eq!(place.presence(&named).await.unwrap(), Presence::Absent);
-        assert_eq!(place.presence(blob("right").descriptor()).await.unwrap(), Presence::Absent);
+        assert_eq!(
+            place.presence(blob("right").descriptor()).await.unwrap(),
+            Presence::Absent
+        );
     })
     .await;
 }
@@ -94,8 +120,17 @@ async fn an_image_is_found_by_each_of_its_names() {
     over_every_place(async |place| {
         let image = put_image(&*place, "layer", &[tag("a"), tag("b")]).await;
         let digest = image.descriptor().digest.clone();
-        for name in [Name::Tag(tag("a")), Name::Tag(tag("b")), Name::At(1), Name::Digest(digest.clone())] {
-            assert_eq!(place.resolve(&name).await.unwrap().unwrap().digest, digest, "{name}");
+        for name in [
+            Name::Tag(tag("a")),
+            Name::Tag(tag("b")),
+            Name::At(1),
+            Name::Digest(digest.clone()),
+        ] {
+            assert_eq!(
+                place.resolve(&name).await.unwrap().unwrap().digest,
+                digest,
+                "{name}"
+            );
         }
         assert_eq!(place.names().await.unwrap().len(), 2);
         let read = place.manifest(image.descriptor()).await.unwrap();
@@ -109,7 +144,14 @@ async fn a_tag_moves_and_the_other_image_stays() {
     over_every_place(async |place| {
         let old = put_image(&*place, "old", &[tag("latest"), tag("v1")]).await;
         let new = put_image(&*place, "new", &[tag("latest")]).await;
-        let stands_for = async |name: &str| place.resolve(&Name::Tag(tag(name))).await.unwrap().unwrap().digest;
+        let stands_for = async |name: &str| {
+            place
+                .resolve(&Name::Tag(tag(name)))
+                .await
+                .unwrap()
+                .unwrap()
+                .digest
+        };
         assert_eq!(stands_for("latest").await, new.descriptor().digest);
         assert_eq!(stands_for("v1").await, old.descriptor().digest);
     })
@@ -133,7 +175,10 @@ async fn several_images_and_no_choice_is_ambiguous() {
     over_every_place(async |place| {
         put_image(&*place, "one", &[tag("a")]).await;
         put_image(&*place, "two", &[tag("b")]).await;
-        assert_eq!(place.resolve(&Name::Sole).await.unwrap_err().kind(), ErrorKind::Ambiguous);
+        assert_eq!(
+            place.resolve(&Name::Sole).await.unwrap_err().kind(),
+            ErrorKind::Ambiguous
+        );
     })
     .await;
 }
@@ -147,7 +192,10 @@ async fn r11_a_child_is_not_given_out_before_its_parent() {
         let index = Manifest::of(index, MediaType::OCI_INDEX.into()).unwrap();
         place.put_manifest(&index, Role::Child).await.unwrap();
         assert_eq!(place.names().await.unwrap(), [Name::Tag(tag("other"))]);
-        place.put_manifest(&index, Role::Root(&[tag("index")])).await.unwrap();
+        place
+            .put_manifest(&index, Role::Root(&[tag("index")]))
+            .await
+            .unwrap();
         assert_eq!(place.names().await.unwrap().len(), 2);
     })
     .await;
@@ -159,9 +207,14 @@ async fn an_image_with_a_missing_piece_is_never_given_out() {
         let config = place.put_blob(blob("config")).await.unwrap();
         let missing = blob("missing").descriptor().clone();
         let image = Manifest::image(&config, &[missing]).unwrap();
-        let put = place.put_manifest(&image, Role::Root(&[tag("latest")])).await;
+        let put = place
+            .put_manifest(&image, Role::Root(&[tag("latest")]))
+            .await;
         assert!(put.is_err());
-        assert_eq!(place.resolve(&Name::Tag(tag("latest"))).await.unwrap(), None);
+        assert_eq!(
+            place.resolve(&Name::Tag(tag("latest"))).await.unwrap(),
+            None
+        );
     })
     .await;
 }

@@ -55,7 +55,7 @@ impl Engine {
             let died = engine.daemon.try_wait().unwrap().is_some();
             let log = std::fs::read_to_string(engine.home.path().join("log")).unwrap();
             assert!(
-                !died && begun.elapsed() < Duration::from_secs(60),
+                !died && begun.elapsed() < Duration::from_mins(1),
                 "no engine:\n{log}"
             );
             std::thread::sleep(Duration::from_millis(100));

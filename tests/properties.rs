@@ -34,7 +34,12 @@ async fn make(shape: &Shape) -> Memory {
     for (n, layers) in shape.platforms.iter().enumerate() {
         let layers: Vec<Descriptor> = layers
             .iter()
-            .map(|layer| place.add(MediaType::OCI_LAYER, vec![*layer; 40_000 * usize::from(*layer)]))
+            .map(|layer| {
+                place.add(
+                    MediaType::OCI_LAYER,
+                    vec![*layer; 40_000 * usize::from(*layer)],
+                )
+            })
             .collect();
         let diff_ids: Vec<&Digest> = layers.iter().map(|layer| &layer.digest).collect();
         let config = serde_json::json!({
@@ -53,7 +58,10 @@ async fn make(shape: &Shape) -> Memory {
             root = index(&[root, images[0].clone()]);
         }
     }
-    place.put_manifest(&root, Role::Root(&["latest".parse().unwrap()])).await.unwrap();
+    place
+        .put_manifest(&root, Role::Root(&["latest".parse().unwrap()]))
+        .await
+        .unwrap();
     place
 }
 
@@ -64,7 +72,11 @@ fn index(of: &[Manifest]) -> Manifest {
 }
 
 fn run<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(future)
 }
 
 proptest! {

@@ -1,11 +1,16 @@
 //! What the tests share: running the command, finding fixtures and peers, making archives.
 #![allow(dead_code, clippy::unwrap_used, clippy::panic, clippy::print_stderr)]
-#![allow(unreachable_pub, clippy::indexing_slicing)]
+#![allow(unreachable_pub, unused_imports, clippy::indexing_slicing)]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use tempfile::TempDir;
+
+mod archive;
+pub mod truth;
+
+pub use archive::{Archive, image};
 
 /// What a run of a program gave.
 #[derive(Debug)]
@@ -125,85 +130,6 @@ pub fn sha256(bytes: &[u8]) -> String {
     imgcopy::image::Digest::of(bytes).hex().to_string()
 }
 
-/// A docker-save archive that is put together entry by entry, so that it can be wrong.
-pub struct Archive {
-    tar: tar::Builder<Vec<u8>>,
-}
-
-impl Archive {
-    pub fn new() -> Self {
-        Self {
-            tar: tar::Builder::new(Vec::new()),
-        }
-    }
-
-    /// Adds a file. The name is taken as it is, `..` and all.
-    pub fn file(mut self, name: &str, content: &[u8]) -> Self {
-        self.entry(tar::EntryType::Regular, name, "", content);
-        self
-    }
-
-    pub fn symlink(mut self, name: &str, target: &str) -> Self {
-        self.entry(tar::EntryType::Symlink, name, target, b"");
-        self
-    }
-
-    pub fn hardlink(mut self, name: &str, target: &str) -> Self {
-        self.entry(tar::EntryType::Link, name, target, b"");
-        self
-    }
-
-    /// Adds any entry. Names must fit the header's own field (100 bytes).
-    pub fn entry(&mut self, kind: tar::EntryType, name: &str, target: &str, content: &[u8]) {
-        let mut header = tar::Header::new_ustar();
-        let old = header.as_old_mut();
-        old.name[..name.len()].copy_from_slice(name.as_bytes());
-        old.linkname[..target.len()].copy_from_slice(target.as_bytes());
-        header.set_entry_type(kind);
-        header.set_size(content.len() as u64);
-        header.set_mode(0o644);
-        header.set_cksum();
-        self.tar.append(&header, content).unwrap();
-    }
-
-    pub fn bytes(self) -> Vec<u8> {
-        self.tar.into_inner().unwrap()
-    }
-
-    /// Writes the archive into a directory and gives its path.
-    pub fn write(self, directory: &Path, name: &str) -> PathBuf {
-        let path = directory.join(name);
-        std::fs::write(&path, self.bytes()).unwrap();
-        path
-    }
-}
-
-/// A small image of plain layers with the given contents, as `docker save` would write it.
-pub fn image(layers: &[&[u8]], tag: &str) -> Archive {
-    let diff_ids: Vec<String> = layers
-        .iter()
-        .map(|layer| format!("sha256:{}", sha256(layer)))
-        .collect();
-    let config = serde_json::json!({
-        "architecture": "amd64", "os": "linux", "config": {},
-        "rootfs": {"type": "layers", "diff_ids": diff_ids},
-    })
-    .to_string();
-    let config_name = format!("{}.json", sha256(config.as_bytes()));
-    let names: Vec<String> = (0..layers.len())
-        .map(|n| format!("{n}/layer.tar"))
-        .collect();
-    let list = serde_json::json!([{"Config": config_name, "RepoTags": [tag], "Layers": names}])
-        .to_string();
-    let mut archive = Archive::new();
-    for (name, layer) in names.iter().zip(layers) {
-        archive = archive.file(name, layer);
-    }
-    archive
-        .file(&config_name, config.as_bytes())
-        .file("manifest.json", list.as_bytes())
-}
-
 /// The plan of a copy, as data.
 pub fn plan(source: &str, destination: &str) -> serde_json::Value {
     let planned = imgcopy(["plan", source, destination, "--format", "json"]).ok();
@@ -231,216 +157,6 @@ pub fn blobs(directory: &Path) -> usize {
     let is_file = |path: &String| directory.join("blobs").join(path).is_file();
     let found = tree(&directory.join("blobs"));
     found.iter().filter(|path| is_file(path)).count()
-}
-/// What images are, read with nothing of imgcopy: tests take its word for nothing.
-pub mod truth {
-    use std::collections::{BTreeMap, BTreeSet};
-    use std::io::Read as _;
-    use std::path::Path;
-
-    use serde_json::Value;
-    use sha2::Digest as _;
-
-    /// An image as every engine knows it: its ID, and what its layers unpack to.
-    #[derive(Debug, Clone, PartialEq, Eq)]
-    pub struct Image {
-        pub id: String,
-        pub diff_ids: Vec<String>,
-    }
-
-    /// What is below an entry of an OCI directory, every digest, size and DiffId of it checked.
-    #[derive(Debug, Default)]
-    pub struct Graph {
-        pub images: Vec<Image>,
-        /// Every manifest, config and layer that is there, by digest.
-        pub present: BTreeSet<String>,
-        /// Images of a sparse index, and foreign layers, that are not.
-        pub absent: BTreeSet<String>,
-    }
-
-    pub fn digest(algorithm: &str, bytes: &[u8]) -> String {
-        let hex = |sum: &[u8]| {
-            let pair = |hex: String, byte: &u8| hex + &format!("{byte:02x}");
-            sum.iter().fold(String::new(), pair)
-        };
-        match algorithm {
-            "sha256" => format!("sha256:{}", hex(&sha2::Sha256::digest(bytes))),
-            "sha512" => format!("sha512:{}", hex(&sha2::Sha512::digest(bytes))),
-            other => panic!("{other}"),
-        }
-    }
-
-    /// Takes off whatever compression there is, told by its magic.
-    pub fn unpacked(bytes: Vec<u8>) -> Vec<u8> {
-        let mut plain = Vec::new();
-        let read = match bytes.as_slice() {
-            [0x1f, 0x8b, ..] => {
-                flate2::bufread::MultiGzDecoder::new(&*bytes).read_to_end(&mut plain)
-            }
-            [0x28, 0xb5, 0x2f, 0xfd, ..] => {
-                let mut decoder = zstd::Decoder::new(&*bytes).unwrap();
-                decoder.read_to_end(&mut plain)
-            }
-            [b'B', b'Z', b'h', ..] => {
-                bzip2::read::MultiBzDecoder::new(&*bytes).read_to_end(&mut plain)
-            }
-            [0xfd, b'7', b'z', b'X', b'Z', ..] => {
-                liblzma::read::XzDecoder::new_multi_decoder(&*bytes).read_to_end(&mut plain)
-            }
-            _ => return bytes,
-        };
-        read.unwrap();
-        plain
-    }
-
-    enum Entry {
-        File(Vec<u8>),
-        Link(String),
-    }
-
-    /// The images of a docker-save archive, in its order; `None` if it has no `manifest.json`.
-    pub fn saved(archive: &Path) -> Option<Vec<Image>> {
-        let tar = unpacked(std::fs::read(archive).unwrap());
-        let mut entries = BTreeMap::new();
-        for entry in tar::Archive::new(&*tar).entries().unwrap() {
-            let mut entry = entry.unwrap();
-            let name = clean("", &String::from_utf8_lossy(&entry.path_bytes()));
-            let link = entry.link_name_bytes();
-            let link = link.map(|link| String::from_utf8_lossy(&link).into_owned());
-            let found = match (entry.header().entry_type(), link) {
-                (tar::EntryType::Symlink, Some(link)) => {
-                    let parent = name.rsplit_once('/').map_or("", |(parent, _)| parent);
-                    Entry::Link(clean(parent, &link))
-                }
-                (tar::EntryType::Link, Some(link)) => Entry::Link(clean("", &link)),
-                _ => {
-                    let mut bytes = Vec::new();
-                    entry.read_to_end(&mut bytes).unwrap();
-                    Entry::File(bytes)
-                }
-            };
-            entries.insert(name, found);
-        }
-        let file = |name: &str| match entries.get(&clean("", name))? {
-            Entry::File(bytes) => Some(bytes.clone()),
-            Entry::Link(to) => match entries.get(to) {
-                Some(Entry::File(bytes)) => Some(bytes.clone()),
-                _ => panic!("{name} is a link to {to}"),
-            },
-        };
-        let list: Value = serde_json::from_slice(&file("manifest.json")?).unwrap();
-        let images = list.as_array().unwrap().iter().map(|item| {
-            let text = |value: &Value| value.as_str().unwrap().to_string();
-            let config = file(&text(&item["Config"])).unwrap();
-            let paths = item["Layers"].as_array().into_iter().flatten();
-            let layers = paths.map(|path| file(&text(path))).collect();
-            image(&config, layers)
-        });
-        Some(images.collect())
-    }
-
-    /// An image of this config and these layers, which must fit. Layers that are not there are
-    /// taken to be what the config says.
-    pub fn image(config: &[u8], layers: Vec<Option<Vec<u8>>>) -> Image {
-        let parsed: Value = serde_json::from_slice(config).unwrap();
-        let said = parsed["rootfs"]["diff_ids"]
-            .as_array()
-            .cloned()
-            .unwrap_or_default();
-        assert_eq!(said.len(), layers.len(), "DiffIds and layers");
-        let mut diff_ids = Vec::new();
-        for (said, layer) in said.iter().zip(layers) {
-            let said = said.as_str().unwrap();
-            let (algorithm, _) = said.split_once(':').unwrap();
-            let found = layer.map(|layer| digest(algorithm, &unpacked(layer)));
-            assert_eq!(found.as_deref().unwrap_or(said), said, "DiffId");
-            diff_ids.push(said.to_string());
-        }
-        let id = digest("sha256", config);
-        Image { id, diff_ids }
-    }
-
-    fn clean(from: &str, path: &str) -> String {
-        let from = if path.starts_with('/') { "" } else { from };
-        let mut parts = Vec::new();
-        for part in from.split('/').chain(path.split('/')) {
-            match part {
-                "" | "." => {}
-                ".." => assert!(parts.pop().is_some(), "{path} leads out"),
-                part => parts.push(part),
-            }
-        }
-        parts.join("/")
-    }
-
-    /// The entries of `index.json`.
-    pub fn entries(directory: &Path) -> Vec<Value> {
-        let text = std::fs::read(directory.join("index.json")).unwrap();
-        let index: Value = serde_json::from_slice(&text).unwrap();
-        index["manifests"].as_array().unwrap().clone()
-    }
-
-    /// The entry that a name stands for.
-    pub fn entry(directory: &Path, name: &str) -> Value {
-        let is_it =
-            |entry: &&Value| entry["annotations"]["org.opencontainers.image.ref.name"] == name;
-        let entries = entries(directory);
-        let found: Vec<&Value> = entries.iter().filter(is_it).collect();
-        assert_eq!(found.len(), 1, "{name} in {entries:?}");
-        found[0].clone()
-    }
-
-    /// A blob, checked against its descriptor.
-    pub fn blob(directory: &Path, descriptor: &Value) -> Option<Vec<u8>> {
-        let name = descriptor["digest"].as_str().unwrap();
-        let (algorithm, hex) = name.split_once(':').unwrap();
-        let bytes = std::fs::read(directory.join("blobs").join(algorithm).join(hex)).ok()?;
-        assert_eq!(digest(algorithm, &bytes), name);
-        assert_eq!(descriptor["size"], bytes.len(), "size of {name}");
-        Some(bytes)
-    }
-
-    /// Follows an entry of an OCI directory to the last layer.
-    pub fn graph(directory: &Path, entry: &Value) -> Graph {
-        let mut graph = Graph::default();
-        follow(directory, entry, &mut graph);
-        graph
-    }
-
-    fn follow(directory: &Path, descriptor: &Value, graph: &mut Graph) {
-        let mut get = |descriptor: &Value, may_lack: bool| {
-            let name = descriptor["digest"].as_str().unwrap().to_string();
-            let bytes = blob(directory, descriptor);
-            assert!(bytes.is_some() || may_lack, "{name} is missing");
-            let set = if bytes.is_some() {
-                &mut graph.present
-            } else {
-                &mut graph.absent
-            };
-            set.insert(name);
-            bytes
-        };
-        let is_sparse = descriptor["platform"].is_object();
-        let Some(text) = get(descriptor, is_sparse) else {
-            return;
-        };
-        let manifest: Value = serde_json::from_slice(&text).unwrap();
-        if let Some(children) = manifest["manifests"].as_array() {
-            for child in children {
-                follow(directory, child, graph);
-            }
-            return;
-        }
-        let config = get(&manifest["config"], false).unwrap();
-        let layers = manifest["layers"].as_array().unwrap().iter();
-        let layers = layers
-            .map(|layer| get(layer, layer["urls"].is_array()))
-            .collect();
-        let kind = manifest["config"]["mediaType"].as_str().unwrap();
-        if kind.ends_with("image.config.v1+json") || kind.ends_with("container.image.v1+json") {
-            graph.images.push(image(&config, layers));
-        }
-    }
 }
 
 /// Bytes that nothing compresses; the same seed gives the same bytes (`SplitMix64`).
@@ -657,8 +373,15 @@ impl Sandbox {
         };
         let told = told(&error);
         assert!(error.is_bad_source(), "{told}");
-        assert!(!told.contains("died") && !told.contains(['\n', '\0', '\x1b']), "{told:?}");
-        assert!(!self.at("out").exists(), "{told}: {:?}", tree(self.root.path()));
+        assert!(
+            !told.contains("died") && !told.contains(['\n', '\0', '\x1b']),
+            "{told:?}"
+        );
+        assert!(
+            !self.at("out").exists(),
+            "{told}: {:?}",
+            tree(self.root.path())
+        );
         told
     }
 }
