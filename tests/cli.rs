@@ -370,9 +370,9 @@ fn two_references_are_a_copy_and_options_may_come_first() {
         "copy docker-archive:tiny.tar oci:b:latest --compression zstd",
     )
     .ok();
-    let debug = at(&desk, "--debug docker-archive:tiny.tar oci:b:latest").ok();
+    let debug = at(&desk, "--debug docker-archive:tiny.tar oci:c:latest").ok();
     assert!(debug.stderr.contains("surveyed"), "{}", debug.stderr);
-    at(&desk, "--debug inspect oci:b:latest").ok();
+    at(&desk, "--debug inspect oci:c:latest").ok();
     let digest = |path: &Path| std::fs::read_to_string(path.join("index.json")).unwrap();
     assert_eq!(
         digest(&desk.path().join("a")),

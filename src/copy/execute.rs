@@ -36,7 +36,7 @@ pub struct Outcome {
     pub manifests: usize,
     /// How many pieces the source names and does not have (a sparse index, foreign layers).
     pub absent: usize,
-    /// How long it took.
+    /// How long it took, the survey not counted.
     #[serde(serialize_with = "seconds")]
     pub elapsed: Duration,
 }

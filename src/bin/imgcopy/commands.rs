@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
+use std::time::Instant;
 
 use imgcopy::copy;
 use imgcopy::error::{Attempt as _, Error, ErrorKind};
@@ -36,6 +37,7 @@ pub(crate) async fn copy(args: CopyArgs) -> Ended {
         "cannot copy {} to {}",
         args.job.source, args.job.destination
     );
+    let begun = Instant::now();
     let opened = Opened::from(&args.job)?;
     let observer = progress::observer(args.progress, args.quiet);
     let copied = copy::copy(&opened.job(), &observer).await;
@@ -46,7 +48,7 @@ pub(crate) async fn copy(args: CopyArgs) -> Ended {
             .attempting(|| format!("cannot write {}", file.display()))?;
     }
     if !args.quiet {
-        render::summary(&outcome);
+        render::summary(&outcome, begun.elapsed());
     }
     Ok(render::line(&outcome.digest))
 }

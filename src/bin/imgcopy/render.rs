@@ -4,6 +4,7 @@ use std::error::Error as _;
 use std::fmt::{Display, Write as _};
 use std::io::Write as _;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -129,8 +130,8 @@ pub(crate) fn size(bytes: u64) -> String {
     format!("{bytes} B")
 }
 
-pub(crate) fn summary(outcome: &Outcome) {
-    let seconds = outcome.elapsed.as_secs_f64();
+pub(crate) fn summary(outcome: &Outcome, elapsed: Duration) {
+    let seconds = elapsed.as_secs_f64();
     let mut line = match (outcome.moved, outcome.manifests) {
         (0, 0) => format!("up to date in {seconds:.1} s"),
         (moved, _) => format!(

@@ -4,6 +4,7 @@
 //! was opened must be a regular file. So nothing outside can be read or written, whatever somebody
 //! put there, and no FIFO or device can make us wait.
 
+use std::fmt;
 use std::fs::File;
 use std::io::Read as _;
 use std::os::fd::{AsFd, OwnedFd};
@@ -36,8 +37,26 @@ pub(super) struct Stamp {
 pub(super) enum Found {
     Nothing,
     File(File, Stamp),
-    /// A link, a directory, a device: the text says which.
-    Other(&'static str),
+    Other(Impostor),
+}
+
+/// What stands where a file should be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Impostor {
+    Directory,
+    Link,
+    /// A device, a socket, a FIFO.
+    Special,
+}
+
+impl fmt::Display for Impostor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Impostor::Directory => "a directory",
+            Impostor::Link => "a symbolic link",
+            Impostor::Special => "no regular file",
+        })
+    }
 }
 
 const DIRECTORY: OFlags = OFlags::RDONLY
@@ -103,15 +122,15 @@ impl Dir {
                     let stamp = Stamp::of(&metadata);
                     Found::File(file, stamp)
                 } else if metadata.is_dir() {
-                    Found::Other("a directory")
+                    Found::Other(Impostor::Directory)
                 } else {
-                    Found::Other("no regular file")
+                    Found::Other(Impostor::Special)
                 })
             }
             Err(Errno::NOENT) => Ok(Found::Nothing),
-            Err(Errno::LOOP) => Ok(Found::Other("a symbolic link")),
+            Err(Errno::LOOP) => Ok(Found::Other(Impostor::Link)),
             // What opening a socket, or a device without a driver, gives.
-            Err(Errno::NXIO | Errno::NODEV) => Ok(Found::Other("no regular file")),
+            Err(Errno::NXIO | Errno::NODEV) => Ok(Found::Other(Impostor::Special)),
             Err(errno) => {
                 Err(errno).attempting(|| format!("cannot open {}", self.path.join(name).display()))
             }
@@ -199,7 +218,13 @@ impl Dir {
             let entry = entry.attempting(what)?;
             let name = entry.file_name().to_string_lossy().into_owned();
             if name != "." && name != ".." {
-                names.push((name, entry.file_type() == FileType::Directory));
+                let is_dir = match entry.file_type() {
+                    FileType::Directory => true,
+                    // Not every file system says it in the listing.
+                    FileType::Unknown => self.sub(&name).is_ok_and(|sub| sub.is_some()),
+                    _ => false,
+                };
+                names.push((name, is_dir));
             }
         }
         Ok(names)

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tracing::debug;
 
-use super::files::{Dir, Found, Stamp};
+use super::files::{Dir, Found, Impostor, Stamp};
 use super::layout::OWN;
 use super::ledger::Change;
 use super::lock::{Lock, is_dead, make_stage, remove_tree, stages, sweep};
@@ -287,7 +287,7 @@ impl Staged {
             .ok_or_else(gone)?;
         let algorithm = digest.algorithm().as_str();
         let (dir, _) = blobs.make_sub(algorithm, 0o777)?.ok_or_else(gone)?;
-        if let Found::Other("a directory") = dir.find(digest.hex())? {
+        if let Found::Other(Impostor::Directory) = dir.find(digest.hex())? {
             dir.remove_dir(digest.hex())?;
         }
         self.session.stage.rename(&self.name, &dir, digest.hex())?;
@@ -298,7 +298,7 @@ impl Staged {
     /// What is left of the file system, in bytes.
     pub(super) fn room(&self) -> Option<u64> {
         let room = rustix::fs::fstatvfs(&self.file).ok()?;
-        Some(room.f_bavail * room.f_frsize)
+        Some(room.f_bavail.saturating_mul(room.f_frsize))
     }
 }
 
