@@ -18,8 +18,9 @@ use crate::image::{Algorithm, Compression, Descriptor, DiffId, Hasher, MediaType
 use checked::Checked;
 use diff_id::DiffIdCheck;
 
-/// How many bytes are read and handed on at a time.
-const PIECE: usize = 1 << 20;
+/// How many bytes are read and handed on at a time: few enough that they are still in the cache of
+/// the core when they are hashed and written.
+const PIECE: usize = 256 << 10;
 
 /// Where the bytes of a blob are.
 #[derive(Debug, Clone)]
