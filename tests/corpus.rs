@@ -17,7 +17,9 @@ use serde_json::Value;
 use support::{blobs, copy, fixture, fixtures, imgcopy, plan, stamps, tempdir, tree, truth};
 use tempfile::TempDir;
 
-const FOLDERS: [&str; 5] = ["docker20", "docker28", "podman", "buildx", "variants"];
+const FOLDERS: [&str; 6] = [
+    "docker20", "docker28", "podman", "buildx", "others", "variants",
+];
 
 /// What a fixture is.
 #[derive(Clone, Copy)]
@@ -103,6 +105,12 @@ const CORPUS: &[(Is, &[&str])] = &[
     (Saved(&[&["corpus/multi:att"]]), &[
         "buildx/dockersave-multiarch-att.tar", "buildx/dockersave-platform-arm64-only.tar",
     ]),
+    (Saved(&[&["127.0.0.1:5057/art/tiny:v1"]]), &["others/crane-pull-legacy.tar"]),
+    (Saved(&[&["127.0.0.1:5057/art/oras:v1"], &["127.0.0.1:5057/art/tiny:v1"]]), &[
+        "others/crane-pull-two.tar",
+    ]),
+    (Directory(&["@0"]), &["others/crane-pull-oci-index"]),
+    (Directory(&["base", "v2", "weird_tag-1.0"]), &["others/umoci"]),
     (Directory(&["latest"]), &[
         "podman/oci-dir-gzip", "podman/oci-dir-zstd", "podman/oci-dir-zstd-chunked",
         "variants/docker-schema2-foreign-in-layout", "variants/oci-dup-layers",
@@ -257,9 +265,10 @@ fn archives_of_docker_28_arrive() {
 }
 
 #[test]
-fn archives_of_podman_and_buildkit_arrive() {
+fn archives_of_podman_buildkit_and_crane_arrive() {
     archives_arrive("podman");
     archives_arrive("buildx");
+    archives_arrive("others");
 }
 
 #[test]
@@ -270,6 +279,7 @@ fn unusual_archives_arrive() {
 #[test]
 fn oci_directories_arrive_byte_for_byte() {
     directories_arrive("podman");
+    directories_arrive("others");
     directories_arrive("variants");
 }
 

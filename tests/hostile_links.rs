@@ -241,11 +241,36 @@ fn s08_a_ledger_that_cannot_be_read_costs_nothing_but_reading() {
         .write(true)
         .open(out.join(".imgcopy/verified"))
         .unwrap();
-    // One that has grown for years: it is only ever added to.
+    // One that nobody kept small for years.
     ledger.set_len(65 << 20).unwrap();
     imgcopy([oci_at(&path, "a"), oci_at(&out, "new")]).ok();
     imgcopy(["verify", &oci_at(&out, "new")]).ok();
     fs::write(out.join(".imgcopy/verified"), noise(1, 10_000)).unwrap();
     imgcopy([oci_at(&path, "a"), oci_at(&out, "newer")]).ok();
     assert_eq!(assert_whole(&out), ["new", "newer", "old"]);
+}
+
+#[test]
+fn s55_a_name_is_never_a_path() {
+    let sandbox = Sandbox::new();
+    let (path, _) = layout(&sandbox);
+    let out = sandbox.at("out");
+    let names = ["a/../../x", "x/y:1", "CON", "con", "_", "a:b@c"];
+    for name in names {
+        copy_here(&oci_at(&path, "a"), &oci_at(&out, name)).unwrap();
+    }
+    let mut found = assert_whole(&out);
+    found.sort();
+    let mut names = names.map(str::to_string);
+    names.sort();
+    assert_eq!(found, names);
+    let files = tree(&out)
+        .into_iter()
+        .filter(|file| !file.starts_with(".imgcopy"));
+    for file in files {
+        let is_ours = ["blobs", "index.json", "oci-layout"]
+            .iter()
+            .any(|own| file.starts_with(own));
+        assert!(is_ours, "{file}");
+    }
 }

@@ -59,7 +59,9 @@ fn umoci(args: &[&str]) -> Run {
 
 /// Every archive as `docker save` writes it, and its images.
 fn archives() -> Vec<(PathBuf, Vec<truth::Image>)> {
-    let folders = ["docker20", "docker28", "podman", "buildx", "variants"];
+    let folders = [
+        "docker20", "docker28", "podman", "buildx", "others", "variants",
+    ];
     let files = folders
         .iter()
         .flat_map(|folder| fixtures(folder))
