@@ -13,7 +13,7 @@
 //!
 //! # The map
 //!
-//! A module uses only those further down; `tests/layers.rs` sees to it.
+//! A module uses only those further down; `tests/layers` sees to it.
 //!
 //! - [`copy`]: the verb. [`copy::survey`], [`copy::plan`], [`copy::execute`], and [`copy::copy`] for
 //!   all three.

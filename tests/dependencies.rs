@@ -59,19 +59,29 @@ const FLOORS: [(&str, [u64; 3], &str); 2] = [
     ("h2", [0, 4, 16], "the floor that S-58 sets"),
 ];
 
-const CRATES_IO: &str = "registry+https://github.com/rust-lang/crates.io-index";
-
 #[test]
-fn s58_every_package_comes_from_crates_io() {
+fn s58_every_package_comes_from_the_public_registry() {
     let metadata = metadata();
     let members = ids(&metadata["workspace_members"]);
+    // Not from a git repository, a folder or another registry: Cargo.lock names one source.
+    let lock = std::fs::read_to_string("Cargo.lock").unwrap();
+    let sources: BTreeSet<&str> = lock
+        .lines()
+        .filter_map(|line| line.strip_prefix("source = "))
+        .collect();
+    assert_eq!(sources.len(), 1, "{sources:?}");
+    let registry = sources.first().unwrap().trim_matches('"');
+    assert!(
+        registry.starts_with("registry+") && registry.contains("crates.io"),
+        "{registry}"
+    );
     let strangers = metadata["packages"]
         .as_array()
         .unwrap()
         .iter()
         .filter(|package| {
             let is_member = members.contains(text(&package["id"]));
-            !is_member && package["source"].as_str() != Some(CRATES_IO)
+            !is_member && package["source"].as_str() != Some(registry)
         });
     nothing(
         strangers.map(|package| format!("{} comes from {}", shown(package), package["source"])),
