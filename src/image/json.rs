@@ -12,18 +12,18 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// The keys of a document that must not be met in another spelling.
 #[derive(Debug, Clone, Copy)]
-pub struct Known {
+pub(crate) struct Known {
     /// The keys that imgcopy acts on.
-    pub keys: &'static [&'static str],
+    pub(crate) keys: &'static [&'static str],
     /// Keys below which everything is free text, such as `annotations`.
-    pub free: &'static [&'static str],
+    pub(crate) free: &'static [&'static str],
 }
 
 /// Parses `bytes` as `T`, refusing equal keys anywhere and other spellings of `known` keys.
 ///
 /// # Errors
 /// `Invalid`, saying where.
-pub fn parse<T: DeserializeOwned>(bytes: &[u8], known: &Known) -> Result<T> {
+pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8], known: &Known) -> Result<T> {
     let invalid = |error: serde_json::Error| Error::new(ErrorKind::Invalid, error.to_string());
     let keys: Keys = serde_json::from_slice(bytes).map_err(invalid)?;
     keys.check(known)?;

@@ -3,7 +3,7 @@
 mod config;
 mod descriptor;
 mod digest;
-pub mod json;
+pub(crate) mod json;
 mod manifest;
 mod media_type;
 mod name;

@@ -129,7 +129,7 @@ impl Blob {
     }
 
     /// The file, if the content is exactly one whole file: some file systems can clone it.
-    pub fn as_whole_file(&self) -> Option<&File> {
+    pub(crate) fn as_whole_file(&self) -> Option<&File> {
         match &self.payload {
             Payload::File(range) if self.recoding.is_none() && range.is_whole() => {
                 Some(&range.file)
@@ -140,7 +140,7 @@ impl Blob {
 
     /// The same blob, to be read from another file that should hold the same bytes.
     #[must_use]
-    pub fn read_from(mut self, range: FileRange) -> Self {
+    pub(crate) fn read_from(mut self, range: FileRange) -> Self {
         self.payload = Payload::File(range);
         self
     }

@@ -15,7 +15,7 @@ const XZ_MEMORY: u64 = 128 << 20;
 ///
 /// # Errors
 /// `Io` if a decompressor cannot be set up. Damaged input fails when it is read.
-pub fn decoder<'a>(
+pub(crate) fn decoder<'a>(
     from: impl Read + Send + 'a,
     compression: Compression,
 ) -> Result<Box<dyn Read + Send + 'a>> {

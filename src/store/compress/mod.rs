@@ -16,7 +16,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::image::Compression;
 
 pub(crate) use decode::blame;
-pub use decode::decoder;
+pub(crate) use decode::decoder;
 pub(super) use encode::encode;
 pub use workers::Workers;
 
