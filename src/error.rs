@@ -142,6 +142,12 @@ fn plain(error: &io::Error) -> String {
     }
 }
 
+impl From<serde_json::Error> for Error {
+    fn from(error: serde_json::Error) -> Self {
+        Error::new(ErrorKind::Invalid, error.to_string())
+    }
+}
+
 impl From<rustix::io::Errno> for Error {
     fn from(errno: rustix::io::Errno) -> Self {
         io::Error::from(errno).into()

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 
 use super::Platform;
 use super::digest::{DiffId, Digest};
@@ -35,12 +35,12 @@ pub struct Config {
     #[serde(default)]
     pub created: Option<String>,
     /// How a container is started.
-    #[serde(default, deserialize_with = "lenient")]
+    #[serde(default, deserialize_with = "json::lenient")]
     pub config: RunConfig,
     /// How each layer came to be.
-    #[serde(default, deserialize_with = "lenient")]
+    #[serde(default, deserialize_with = "json::lenient")]
     pub history: Vec<HistoryEntry>,
-    #[serde(default, deserialize_with = "lenient")]
+    #[serde(default, deserialize_with = "json::lenient")]
     rootfs: RootFs,
 }
 
@@ -49,10 +49,10 @@ pub struct Config {
 #[serde(rename_all = "PascalCase")]
 pub struct RunConfig {
     /// Environment variables, `NAME=value`.
-    #[serde(default, deserialize_with = "lenient")]
+    #[serde(default, deserialize_with = "json::lenient")]
     pub env: Vec<String>,
     /// Labels.
-    #[serde(default, deserialize_with = "lenient")]
+    #[serde(default, deserialize_with = "json::lenient")]
     pub labels: BTreeMap<String, String>,
 }
 
@@ -60,16 +60,16 @@ pub struct RunConfig {
 #[derive(Debug, Clone, Deserialize, Default)]
 pub struct HistoryEntry {
     /// The command or instruction.
-    #[serde(default, deserialize_with = "lenient")]
+    #[serde(default, deserialize_with = "json::lenient")]
     pub created_by: String,
     /// Whether the step made no layer.
-    #[serde(default, deserialize_with = "lenient")]
+    #[serde(default, deserialize_with = "json::lenient")]
     pub empty_layer: bool,
 }
 
 #[derive(Debug, Clone, Deserialize, Default)]
 struct RootFs {
-    #[serde(default, deserialize_with = "lenient")]
+    #[serde(default, deserialize_with = "json::lenient")]
     diff_ids: Vec<DiffId>,
 }
 
@@ -108,14 +108,6 @@ impl Config {
     pub fn layer_history(&self) -> impl Iterator<Item = &HistoryEntry> {
         self.history.iter().filter(|entry| !entry.empty_layer)
     }
-}
-
-fn lenient<'de, D, T>(deserializer: D) -> Result<T, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Deserialize<'de> + Default,
-{
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 #[cfg(test)]

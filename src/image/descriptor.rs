@@ -7,7 +7,7 @@ use base64::Engine as _;
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Digest, MediaType};
+use super::{Digest, MediaType, json};
 
 /// What a platform is, for choosing from an index.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
@@ -48,6 +48,13 @@ impl Platform {
     }
 }
 
+impl Platform {
+    /// Whether both name the same operating system and CPU.
+    pub fn is_like(&self, other: &Platform) -> bool {
+        self.os == other.os && self.architecture == other.architecture
+    }
+}
+
 impl fmt::Display for Platform {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
@@ -81,14 +88,14 @@ pub struct Descriptor {
     #[serde(
         default,
         skip_serializing_if = "Vec::is_empty",
-        deserialize_with = "lenient"
+        deserialize_with = "json::lenient"
     )]
     pub urls: Vec<String>,
     /// Free remarks.
     #[serde(
         default,
         skip_serializing_if = "BTreeMap::is_empty",
-        deserialize_with = "lenient"
+        deserialize_with = "json::lenient"
     )]
     pub annotations: BTreeMap<String, String>,
     /// The content itself, carried along.
@@ -143,15 +150,6 @@ impl Descriptor {
     pub fn may_live_elsewhere(&self) -> bool {
         !self.urls.is_empty()
     }
-}
-
-/// `null` is as good as nothing: Go writes it for empty lists.
-fn lenient<'de, D, T>(deserializer: D) -> Result<T, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Deserialize<'de> + Default,
-{
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 /// Sizes are what Go's int64 holds; a larger one is a lie or an attack (S-09).

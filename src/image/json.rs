@@ -24,10 +24,18 @@ pub(crate) struct Known {
 /// # Errors
 /// `Invalid`, saying where.
 pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8], known: &Known) -> Result<T> {
-    let invalid = |error: serde_json::Error| Error::new(ErrorKind::Invalid, error.to_string());
-    let keys: Keys = serde_json::from_slice(bytes).map_err(invalid)?;
+    let keys: Keys = serde_json::from_slice(bytes)?;
     keys.check(known)?;
-    serde_json::from_slice(bytes).map_err(invalid)
+    Ok(serde_json::from_slice(bytes)?)
+}
+
+/// `null` is as good as nothing: Go writes it for empty lists.
+pub(super) fn lenient<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + Default,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 /// A document reduced to its keys and what is below them.

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Descriptor;
@@ -70,7 +70,7 @@ pub struct ImageManifest {
     /// The config.
     pub config: Descriptor,
     /// The layers, the lowest first.
-    #[serde(default, deserialize_with = "lenient")]
+    #[serde(default, deserialize_with = "json::lenient")]
     pub layers: Vec<Descriptor>,
     /// What this refers to, if it is a referrer.
     #[serde(default)]
@@ -88,7 +88,7 @@ impl ImageManifest {
 #[derive(Debug, Clone, Deserialize)]
 pub struct Index {
     /// The entries.
-    #[serde(default, deserialize_with = "lenient")]
+    #[serde(default, deserialize_with = "json::lenient")]
     pub manifests: Vec<Descriptor>,
 }
 
@@ -162,7 +162,7 @@ impl Manifest {
             config,
             layers,
         });
-        Self::of(written(bytes)?, MediaType::OCI_MANIFEST.into())
+        Self::of(bytes?.into(), MediaType::OCI_MANIFEST.into())
     }
 
     /// The exact bytes.
@@ -209,8 +209,7 @@ impl Manifest {
     /// # Errors
     /// `Invalid` if the document is too large afterwards.
     pub fn with_replaced(&self, by: &BTreeMap<Digest, Descriptor>) -> Result<Self> {
-        let mut document: Value = serde_json::from_slice(&self.bytes)
-            .map_err(|error| Error::new(ErrorKind::Invalid, error.to_string()))?;
+        let mut document: Value = serde_json::from_slice(&self.bytes)?;
         for list in ["layers", "manifests"] {
             let entries = document.get_mut(list).and_then(Value::as_array_mut);
             for entry in entries.into_iter().flatten() {
@@ -218,7 +217,7 @@ impl Manifest {
             }
         }
         Self::of(
-            written(serde_json::to_vec(&document))?,
+            serde_json::to_vec(&document)?.into(),
             self.descriptor.media_type.clone(),
         )
     }
@@ -249,12 +248,6 @@ fn replace(entry: &mut Value, by: &BTreeMap<Digest, Descriptor>) {
     }
 }
 
-fn written(bytes: serde_json::Result<Vec<u8>>) -> Result<Bytes> {
-    bytes
-        .map(Bytes::from)
-        .map_err(|error| Error::new(ErrorKind::Invalid, error.to_string()))
-}
-
 fn read(bytes: &[u8], hint: &MediaType) -> Result<(Body, MediaType)> {
     if bytes.len() as u64 > MANIFEST_LIMIT {
         let what = format!(
@@ -266,9 +259,9 @@ fn read(bytes: &[u8], hint: &MediaType) -> Result<(Body, MediaType)> {
     let shape: Shape = json::parse(bytes, &KNOWN)?;
     let media_type = shape.media_type(hint)?;
     let body = match media_type.kind() {
-        MediaKind::Index => Body::Index(json::parse(bytes, &KNOWN)?),
+        MediaKind::Index => Body::Index(serde_json::from_slice(bytes)?),
         MediaKind::Manifest => {
-            Body::Image(json::parse(bytes, &KNOWN).attempting(|| "it is no image manifest")?)
+            Body::Image(serde_json::from_slice(bytes).attempting(|| "it is no image manifest")?)
         }
         MediaKind::Schema1 => {
             let what = "Docker schema 1 manifests are not supported: push the image again with a current tool";
@@ -345,14 +338,6 @@ impl Shape {
             _ => Ok(said.clone()),
         }
     }
-}
-
-fn lenient<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Deserialize<'de>,
-{
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -127,8 +127,7 @@ async fn choose(
             digest: entry.digest.clone(),
             present,
         });
-        let fits = own
-            .is_some_and(|own| own.os == platform.os && own.architecture == platform.architecture);
+        let fits = own.is_some_and(|own| own.is_like(platform));
         if fits && present && chosen.is_none() {
             chosen = Some(entry);
         }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{Graph, read_config, root, walk};
 use crate::error::{Error, ErrorKind, Result};
 use crate::image::{Descriptor, DiffId, Digest, ImageManifest, Name};
-use crate::store::Source;
+use crate::store::{Source, blocking};
 
 /// What verifying found.
 #[derive(Debug, Clone, Serialize)]
@@ -129,9 +129,7 @@ async fn check(source: &dyn Source, blob: Descriptor, diff_id: Option<DiffId>) -
             }
             content = content.unpacking_to(diff_id);
         }
-        let poured = tokio::task::spawn_blocking(|| content.pour(&mut |_| Ok(())));
-        let died = |error| Error::new(ErrorKind::Io, format!("a thread died: {error}"));
-        poured.await.map_err(died)?
+        blocking(|| content.pour(&mut |_| Ok(()))).await
     };
     match read.await {
         Ok(_) => None,

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::{Blob, Destination, Presence, Role, Source, Store};
+use super::{Blob, Destination, Presence, Role, Source, Store, locked};
 use crate::error::{Error, ErrorKind, Result};
 use crate::image::{Descriptor, Digest, Manifest, Name, Tag};
 
@@ -39,7 +39,7 @@ impl Memory {
     }
 
     fn content(&self) -> MutexGuard<'_, Content> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.0)
     }
 }
 

@@ -12,11 +12,12 @@ mod open;
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use serde::Serialize;
 
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::image::{Compression, Descriptor, DiffId, Manifest, Name, Tag};
 use blob::Blob;
 
@@ -162,4 +163,17 @@ pub trait Destination: Store {
     async fn discard(&self) -> Result<()> {
         Ok(())
     }
+}
+
+/// Runs blocking work where it disturbs nobody.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let died = |error| Error::new(ErrorKind::Io, format!("a thread died: {error}"));
+    tokio::task::spawn_blocking(work).await.map_err(died)?
+}
+
+/// What a mutex guards here is whole after every step, so a thread that died left no damage.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -203,7 +203,7 @@ async fn config(source: &dyn Source, name: &Name) -> imgcopy::error::Result<byte
     if manifest.as_image().is_none() {
         let fits = |entry: &&imgcopy::image::Descriptor| {
             let own = entry.platform.as_ref();
-            own.is_some_and(|own| own.os == here.os && own.architecture == here.architecture)
+            own.is_some_and(|own| own.is_like(&here))
         };
         let missing = || {
             Error::new(

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -23,7 +23,7 @@ use crate::image::{
 };
 use crate::store::blob::{Blob, FileRange};
 use crate::store::oci_dir::index;
-use crate::store::{Promise, Source, Store};
+use crate::store::{Promise, Source, Store, locked};
 
 /// The largest `manifest.json` that is read, in bytes (S-53): room for thousands of images.
 const LIST_LIMIT: u64 = 16 << 20;
@@ -148,7 +148,7 @@ impl DockerArchive {
     }
 
     fn image(&self, position: usize) -> Result<Arc<Image>> {
-        let mut images = self.images.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut images = locked(&self.images);
         if let Some(image) = images.get(&position) {
             return Ok(Arc::clone(image));
         }
@@ -167,7 +167,7 @@ impl DockerArchive {
     /// so that a damaged image is no hindrance to another one.
     fn find<T>(&self, look: impl Fn(&Image) -> Option<T>) -> Result<Option<T>> {
         let read: Vec<Arc<Image>> = {
-            let images = self.images.lock().unwrap_or_else(PoisonError::into_inner);
+            let images = locked(&self.images);
             images.values().map(Arc::clone).collect()
         };
         if let Some(found) = read.iter().find_map(|image| look(image)) {

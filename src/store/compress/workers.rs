@@ -2,12 +2,13 @@
 
 use std::num::NonZeroUsize;
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 
 use super::Coding;
 use crate::error::{Error, ErrorKind, Result};
 use crate::image::Compression;
+use crate::store::locked;
 
 /// A few threads that compress blocks for every layer that is being written.
 pub struct Workers {
@@ -86,11 +87,6 @@ impl Drop for Permit<'_> {
         *locked(&self.0.free) += 1;
         self.0.freed.notify_one();
     }
-}
-
-/// A counter cannot be left half-written, so a poisoned lock is as good as any.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn work(queue: &Mutex<Receiver<Job>>) {

@@ -81,8 +81,7 @@ pub(super) fn with_image(
     let mut index: Value = match text {
         Some(text) => {
             entries(text)?;
-            serde_json::from_slice(text)
-                .map_err(|error| Error::new(ErrorKind::Invalid, error.to_string()))?
+            serde_json::from_slice(text)?
         }
         None => json!({"schemaVersion": 2, "mediaType": MediaType::OCI_INDEX, "manifests": []}),
     };
@@ -113,9 +112,7 @@ pub(super) fn with_image(
     if text.is_some() && index == before {
         return Ok(None);
     }
-    serde_json::to_vec(&index)
-        .map(Some)
-        .map_err(|error| Error::new(ErrorKind::Invalid, error.to_string()))
+    Ok(Some(serde_json::to_vec(&index)?))
 }
 
 /// Puts the entry where the tag stood first; further entries of that tag go.

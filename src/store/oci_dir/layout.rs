@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use serde::Deserialize;
@@ -17,7 +17,7 @@ use crate::image::{
     Algorithm, Body, Config, Descriptor, DiffId, Digest, MANIFEST_LIMIT, Manifest, Name, json,
 };
 use crate::store::blob::{Blob, FileRange};
-use crate::store::{KnownLayer, Presence, WantedLayers};
+use crate::store::{KnownLayer, Presence, WantedLayers, locked};
 
 /// The directory of imgcopy's own files inside a layout.
 pub(super) const OWN: &str = ".imgcopy";
@@ -76,17 +76,19 @@ impl Layout {
         Err(Error::new(ErrorKind::Unsupported, what))
     }
 
-    /// The entries of `index.json`; `None` if there is no such file.
-    pub(super) fn entries(&self) -> Result<Option<Vec<Descriptor>>> {
+    /// The entries of `index.json`: none if there is no such file.
+    pub(super) fn entries(&self) -> Result<Vec<Descriptor>> {
         let Some(root) = self.root()? else {
-            return Ok(None);
+            return Ok(Vec::new());
         };
-        let text = root.read("index.json", index::LIMIT)?;
-        text.map(|(text, _)| index::entries(&text)).transpose()
+        match root.read("index.json", index::LIMIT)? {
+            Some((text, _)) => index::entries(&text),
+            None => Ok(Vec::new()),
+        }
     }
 
     pub(super) fn resolve(&self, name: &Name) -> Result<Option<Descriptor>> {
-        let entries = self.entries()?.unwrap_or_default();
+        let entries = self.entries()?;
         if let Some(entry) = index::find(&entries, name, &self.to_string())? {
             return Ok(Some(entry));
         }
@@ -177,7 +179,7 @@ impl Layout {
         wanted: &WantedLayers<'_>,
     ) -> BTreeMap<DiffId, Vec<Descriptor>> {
         let mut found: BTreeMap<DiffId, Vec<Descriptor>> = BTreeMap::new();
-        let mut entries = self.entries().ok().flatten().unwrap_or_default();
+        let mut entries = self.entries().unwrap_or_default();
         let near = wanted.near.map(crate::image::Tag::as_str);
         entries.sort_by_key(|entry| near.is_none() || entry.ref_name() != near);
         let mut seen = std::collections::BTreeSet::new();
@@ -336,8 +338,4 @@ impl fmt::Display for Layout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "oci:{}", self.path.display())
     }
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

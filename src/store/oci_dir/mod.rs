@@ -19,7 +19,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tokio::sync::RwLock;
 
 use super::blob::Blob;
-use super::{Destination, KnownLayer, Presence, Role, Source, Store, WantedLayers};
+use super::{Destination, KnownLayer, Presence, Role, Source, Store, WantedLayers, blocking};
 use crate::error::{Attempt as _, Error, ErrorKind, Result};
 use crate::image::{Descriptor, DiffId, Manifest, Name};
 use layout::{Layout, OWN};
@@ -101,7 +101,7 @@ impl Store for OciDir {
     }
 
     async fn names(&self) -> Result<Vec<Name>> {
-        let entries = self.layout().entries()?.unwrap_or_default();
+        let entries = self.layout().entries()?;
         let names = entries.iter().enumerate();
         Ok(names
             .map(|(position, entry)| index::name_of(position, entry))
@@ -179,14 +179,6 @@ impl Destination for OciDir {
         let writer = Arc::clone(&self.writer);
         blocking(move || writer.discard()).await
     }
-}
-
-/// Runs blocking work where it disturbs nobody.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T> + Send + 'static,
-) -> Result<T> {
-    let died = |error| Error::new(ErrorKind::Io, format!("a thread died: {error}"));
-    tokio::task::spawn_blocking(work).await.map_err(died)?
 }
 
 /// Tells a thread to stop when the future that waits for it is dropped.

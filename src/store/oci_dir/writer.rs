@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use tracing::debug;
 
@@ -15,6 +15,7 @@ use super::session::{Session, Staged};
 use crate::error::{Attempt as _, Error, ErrorKind, Result};
 use crate::image::{Descriptor, Manifest, Tag};
 use crate::store::blob::{Blob, FileRange, Receipt};
+use crate::store::locked;
 
 /// A layout, and the session that writes to it.
 pub(super) struct Writer {
@@ -33,7 +34,7 @@ impl Writer {
 
     /// The session, begun if this is the first write.
     fn session(&self) -> Result<Arc<Session>> {
-        let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut session = locked(&self.session);
         match &*session {
             Some(session) => Ok(Arc::clone(session)),
             None => {
@@ -44,7 +45,7 @@ impl Writer {
     }
 
     fn begun(&self) -> Option<Arc<Session>> {
-        let session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+        let session = locked(&self.session);
         session.as_ref().map(Arc::clone)
     }
 
