@@ -9,6 +9,7 @@ mod media_type;
 mod name;
 mod reference;
 mod repo_tag;
+mod repository;
 
 pub use config::{Config, HistoryEntry, RunConfig};
 pub use descriptor::{Descriptor, Platform, REF_NAME};
@@ -18,3 +19,4 @@ pub use media_type::{Compression, MediaKind, MediaType};
 pub use name::{Name, Tag};
 pub use reference::Reference;
 pub use repo_tag::RepoTag;
+pub use repository::Repository;

@@ -19,6 +19,22 @@ impl Tag {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether a registry can give it to an image: 1 to 128 letters, digits, `_ . -` (OCI
+    /// distribution specification, "Pulling manifests").
+    ///
+    /// # Errors
+    /// `Invalid` if not.
+    pub fn check_for_registry(&self) -> Result<()> {
+        let fits = |c: u8| c.is_ascii_alphanumeric() || b"_.-".contains(&c);
+        match self.0.len() <= 128 && self.0.bytes().all(fits) {
+            true => Ok(()),
+            false => Err(Error::new(
+                ErrorKind::Invalid,
+                "the tag is not 1 to 128 of letters, digits, _ . -",
+            )),
+        }
+    }
 }
 
 impl FromStr for Tag {
@@ -61,6 +77,8 @@ pub enum Name {
     Tag(Tag),
     /// By the digest of its manifest.
     Digest(Digest),
+    /// By its tag, which must stand for this digest.
+    Pinned(Tag, Digest),
     /// By its position, counted from 0.
     At(usize),
 }
@@ -69,7 +87,7 @@ impl Name {
     /// The tag, if it is one.
     pub fn tag(&self) -> Option<&Tag> {
         match self {
-            Name::Tag(tag) => Some(tag),
+            Name::Tag(tag) | Name::Pinned(tag, _) => Some(tag),
             _ => None,
         }
     }
@@ -102,6 +120,7 @@ impl fmt::Display for Name {
             Name::Sole => f.write_str("the only image"),
             Name::Tag(tag) => tag.fmt(f),
             Name::Digest(digest) => digest.fmt(f),
+            Name::Pinned(tag, digest) => write!(f, "{tag}@{digest}"),
             Name::At(position) => write!(f, "@{position}"),
         }
     }

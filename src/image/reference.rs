@@ -4,7 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use super::{Digest, Name};
+use super::repo_tag::split_tag;
+use super::{Digest, Name, Repository, Tag};
 use crate::error::{Error, ErrorKind, Result};
 
 /// A place and an image in it.
@@ -24,13 +25,21 @@ pub enum Reference {
         /// The image in it.
         name: Name,
     },
+    /// `docker://host[:port]/path[:tag][@digest]`: a repository of a registry. Without a tag and a
+    /// digest it is `latest`.
+    Docker {
+        /// The repository.
+        repository: Repository,
+        /// The image in it: a tag, a digest, or a tag that must stand for a digest.
+        name: Name,
+    },
 }
 
 const DOCKER_ARCHIVE: &str = "docker-archive";
 const OCI: &str = "oci";
+const DOCKER: &str = "docker";
 /// Transports of other tools that this version has no store for.
-const ELSEWHERE: [&str; 7] = [
-    "docker",
+const ELSEWHERE: [&str; 6] = [
     "oci-archive",
     "docker-daemon",
     "dir",
@@ -43,7 +52,9 @@ impl Reference {
     /// The image inside the place.
     pub fn name(&self) -> &Name {
         match self {
-            Reference::DockerArchive { name, .. } | Reference::OciDir { name, .. } => name,
+            Reference::DockerArchive { name, .. }
+            | Reference::OciDir { name, .. }
+            | Reference::Docker { name, .. } => name,
         }
     }
 }
@@ -61,9 +72,10 @@ impl FromStr for Reference {
                 let (path, name) = place(text, rest)?;
                 Ok(Reference::OciDir { path, name })
             }
+            Some((DOCKER, rest)) => docker(text, rest),
             Some((transport, _)) if ELSEWHERE.contains(&transport) => {
                 let what = format!(
-                    "{transport}: is no place that this version reads or writes; oci: and docker-archive: are"
+                    "{transport}: is no place that this version reads or writes; docker://, oci: and docker-archive: are"
                 );
                 Err(Error::new(ErrorKind::Unsupported, what))
             }
@@ -98,6 +110,30 @@ fn place(text: &str, rest: &str) -> Result<(PathBuf, Name)> {
     Ok((PathBuf::from(path), name))
 }
 
+/// `//host/path`, `//host/path:tag`, `//host/path@digest` or `//host/path:tag@digest`.
+fn docker(text: &str, rest: &str) -> Result<Reference> {
+    let Some(rest) = rest.strip_prefix("//") else {
+        let shown = text.escape_debug();
+        let what = format!("\"{shown}\" lacks the slashes: write docker://HOST/REPOSITORY:TAG");
+        return Err(Error::new(ErrorKind::Invalid, what));
+    };
+    let (rest, digest) = match rest.split_once('@') {
+        Some((rest, digest)) => (rest, Some(digest.parse::<Digest>()?)),
+        None => (rest, None),
+    };
+    let (repository, tag) = split_tag(rest);
+    let tag = tag.map(str::parse::<Tag>).transpose()?;
+    tag.iter().try_for_each(Tag::check_for_registry)?;
+    let name = match (tag, digest) {
+        (Some(tag), Some(digest)) => Name::Pinned(tag, digest),
+        (Some(tag), None) => Name::Tag(tag),
+        (None, Some(digest)) => Name::Digest(digest),
+        (None, None) => Name::Tag("latest".parse()?),
+    };
+    let repository = repository.parse()?;
+    Ok(Reference::Docker { repository, name })
+}
+
 fn no_transport(text: &str) -> Error {
     let shown = text.escape_debug();
     let advice = if format!("{text}.").contains(".tar.") {
@@ -113,12 +149,14 @@ fn no_transport(text: &str) -> Error {
 
 impl fmt::Display for Reference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (transport, path, name) = match self {
-            Reference::DockerArchive { path, name } => (DOCKER_ARCHIVE, path, name),
-            Reference::OciDir { path, name } => (OCI, path, name),
-        };
-        write!(f, "{transport}:{}", path.display())?;
-        match name {
+        match self {
+            Reference::DockerArchive { path, .. } => {
+                write!(f, "{DOCKER_ARCHIVE}:{}", path.display())?;
+            }
+            Reference::OciDir { path, .. } => write!(f, "{OCI}:{}", path.display())?,
+            Reference::Docker { repository, .. } => write!(f, "{DOCKER}://{repository}")?,
+        }
+        match self.name() {
             Name::Sole => Ok(()),
             Name::Digest(digest) => write!(f, "@{digest}"),
             other => write!(f, ":{other}"),
@@ -140,9 +178,22 @@ mod tests {
             "oci:busybox:latest",
             "oci:./dir",
             &format!("oci:dir@{digest}"),
+            "docker://docker.io/library/busybox:1.36",
+            "docker://[::1]:5000/a/b:v1",
+            &format!("docker://localhost/x@{digest}"),
+            &format!("docker://h.example:5000/x:1@{digest}"),
         ] {
             assert_eq!(text.parse::<Reference>().unwrap().to_string(), text);
         }
+    }
+
+    #[test]
+    fn an_image_of_docker_hub_is_completed() {
+        let reference: Reference = "docker://alpine".parse().unwrap();
+        assert_eq!(
+            reference.to_string(),
+            "docker://docker.io/library/alpine:latest"
+        );
     }
 
     #[test]
@@ -158,7 +209,9 @@ mod tests {
         assert!(told("x.tar").contains("docker-archive:x.tar"));
         assert!(told("./layout").contains("oci:./layout"));
         assert!(told("oci:").contains("no path"));
-        assert!(told("docker://alpine").contains("docker:"));
+        assert!(told("docker:alpine").contains("docker://HOST"));
+        assert!(told("docker://h.example/x:a/b").contains("repository"));
+        assert!(told("docker://h.example/x@sha256:ab").contains("digest"));
         assert!(told("").contains("no transport"));
         assert!(told(&format!("oci:a:b@{}", Digest::of(b""))).contains("both"));
     }

@@ -68,6 +68,15 @@ impl Store for Memory {
                     .position(|(tag, _)| tag.as_ref() == Some(wanted));
                 found.and_then(image)
             }
+            Name::Pinned(tag, digest) => {
+                let named = content
+                    .images
+                    .iter()
+                    .map(|(tag, image)| (tag.as_ref(), image));
+                let mut fits =
+                    named.filter(|(own, image)| *own == Some(tag) && image.digest == *digest);
+                fits.next().map(|(_, image)| image.clone())
+            }
             Name::Digest(digest) => content
                 .manifests
                 .get(digest)

@@ -9,6 +9,7 @@ pub mod compress;
 mod memory;
 pub mod oci_dir;
 mod open;
+pub mod registry;
 
 use std::collections::BTreeSet;
 use std::fmt::Display;

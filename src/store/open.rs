@@ -18,6 +18,7 @@ pub fn open_source(reference: &Reference) -> Result<Box<dyn Source>> {
         Reference::OciDir { path, .. } => {
             OciDir::open(path).map(|directory| Box::new(directory) as Box<dyn Source>)
         }
+        Reference::Docker { .. } => Err(Error::new(ErrorKind::Unsupported, "not yet")),
     };
     opened.attempting(|| format!("cannot open {reference}"))
 }
@@ -32,6 +33,7 @@ pub fn open_destination(reference: &Reference, deep: bool) -> Result<Box<dyn Des
         Reference::OciDir { path, .. } => OciDir::open_or_new(path)
             .map(|directory| Box::new(directory.deep(deep)) as Box<dyn Destination>)
             .attempting(|| format!("cannot open {reference}")),
+        Reference::Docker { .. } => Err(Error::new(ErrorKind::Unsupported, "not yet")),
         Reference::DockerArchive { .. } => {
             let what = format!("{reference} cannot be written to by this version; oci: can");
             Err(Error::new(ErrorKind::Unsupported, what))

@@ -188,7 +188,7 @@ fn destination_tags(reference: &Reference) -> imgcopy::error::Result<Vec<Tag>> {
     match reference.name() {
         Name::Sole => Ok(Vec::new()),
         Name::Tag(tag) => Ok(vec![tag.clone()]),
-        Name::Digest(_) | Name::At(_) => {
+        Name::Digest(_) | Name::Pinned(..) | Name::At(_) => {
             let what =
                 format!("{reference} cannot be written to: name it by a tag, as in oci:DIR:TAG");
             Err(Error::new(ErrorKind::Invalid, what))

@@ -109,6 +109,11 @@ impl DockerArchive {
                     .iter()
                     .position(|item| item.tags.contains(&wanted)))
             }
+            Name::Pinned(tag, digest) => {
+                let named = self.position(&Name::Tag(tag.clone()))?;
+                let pinned = self.position(&Name::Digest(digest.clone()))?;
+                Ok(named.filter(|named| Some(*named) == pinned))
+            }
             Name::Digest(digest) => {
                 for position in 0..self.items.len() {
                     let image = self.image(position)?;

@@ -36,6 +36,9 @@ pub(super) fn find(entries: &[Descriptor], name: &Name, place: &str) -> Result<O
         Name::Sole => true,
         Name::Tag(tag) => entry.ref_name() == Some(tag.as_str()),
         Name::Digest(digest) => entry.digest == *digest,
+        Name::Pinned(tag, digest) => {
+            entry.ref_name() == Some(tag.as_str()) && entry.digest == *digest
+        }
         Name::At(_) => false,
     };
     if let Name::At(position) = name {

@@ -1,0 +1,1 @@
+//! How registries are reached: `registries.conf` and `certs.d`.

@@ -1,0 +1,1 @@
+//! What headers say: pure functions from text to data.
