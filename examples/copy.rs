@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use imgcopy::copy::{Event, Job, Observer, copy};
 use imgcopy::image::Reference;
+use imgcopy::store::registry::{Options, Registries};
 use imgcopy::store::{open_destination, open_source};
 
 /// Prints what happens. A program with a screen would move its bars here.
@@ -42,8 +43,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let from: Reference = format!("docker-archive:{archive}").parse()?;
     let to: Reference = format!("oci:{directory}").parse()?;
-    let source = open_source(&from)?;
-    let destination = open_destination(&to, false)?;
+    let registries = Registries::new(Options::of_process()?);
+    let source = open_source(&from, &registries)?;
+    let destination = open_destination(&to, &registries, false)?;
     let mut job = Job::new(&*source, &*destination);
     job.tags = vec!["latest".parse()?];
 

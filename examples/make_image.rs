@@ -9,6 +9,7 @@ use imgcopy::copy::{Job, Silent, copy};
 use imgcopy::image::{Manifest, MediaType, Name, Platform, Reference};
 use imgcopy::inspect::describe;
 use imgcopy::store::compress::Coding;
+use imgcopy::store::registry::{Options, Registries};
 use imgcopy::store::{Destination as _, Memory, Role, open_destination, open_source};
 use serde_json::json;
 
@@ -46,13 +47,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .await?;
 
     let to: Reference = format!("oci:{directory}").parse()?;
-    let destination = open_destination(&to, false)?;
+    let registries = Registries::new(Options::of_process()?);
+    let destination = open_destination(&to, &registries, false)?;
     let mut job = Job::new(&memory, &*destination);
     job.tags = vec!["example".parse()?];
     job.compression = Some(Coding::GZIP);
     copy(&job, &Silent::new()).await?;
 
-    let written = open_source(&to)?;
+    let written = open_source(&to, &registries)?;
     let name = Name::Tag("example".parse()?);
     let described = describe(&*written, &name, &Platform::of_this_machine()).await?;
     println!("{}", serde_json::to_string_pretty(&described)?);

@@ -7,6 +7,7 @@ use std::error::Error;
 
 use imgcopy::copy::{BlobAction, Job, ManifestAction, plan, survey};
 use imgcopy::image::Reference;
+use imgcopy::store::registry::{Options, Registries};
 use imgcopy::store::{open_destination, open_source};
 
 #[tokio::main(flavor = "current_thread")]
@@ -21,8 +22,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let from: Reference = format!("docker-archive:{archive}").parse()?;
     let to: Reference = format!("oci:{directory}").parse()?;
-    let source = open_source(&from)?;
-    let destination = open_destination(&to, false)?;
+    let registries = Registries::new(Options::of_process()?);
+    let source = open_source(&from, &registries)?;
+    let destination = open_destination(&to, &registries, false)?;
     let mut job = Job::new(&*source, &*destination);
     job.tags = vec!["latest".parse()?];
 
@@ -49,7 +51,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             ManifestAction::Rewrite => "rewrite",
             ManifestAction::Name => "name",
         };
-        let manifest = step.manifest.descriptor();
+        let manifest = &step.manifest;
         println!(
             "manifest {} {:>8} B  {action}: {}",
             manifest.digest.short(),

@@ -27,8 +27,17 @@ pub enum ErrorKind {
     Corrupt,
     /// Well-formed, but nothing that this version handles.
     Unsupported,
-    /// The operating system refused: permissions, a read-only place.
+    /// Refused: by the operating system (permissions, a read-only place), by a registry, or by a
+    /// rule of ours.
     Denied,
+    /// A registry wants to know who asks, or does not take the credentials.
+    Unauthorized,
+    /// A registry wants us to wait longer than we may.
+    RateLimited,
+    /// No connection to a registry came about.
+    Unreachable,
+    /// A registry cannot prove to be who it should be: its certificate is not trusted.
+    Untrusted,
     /// No room left at the destination.
     NoSpace,
     /// Somebody else changed the destination meanwhile. Nothing is wrong with it: a new survey
@@ -71,6 +80,13 @@ impl Error {
             message: what.into(),
             source: Some(Box::new(self)),
         }
+    }
+
+    /// The same failure as one of another kind, where its cause does not know what it means.
+    #[must_use]
+    pub(crate) fn of_kind(mut self, kind: ErrorKind) -> Self {
+        self.kind = kind;
+        self
     }
 
     /// What is not found of an image that is there makes the image incomplete.

@@ -78,7 +78,7 @@ async fn what_was_put_is_there_and_comes_back() {
         let stored = place.put_blob(blob("content")).await.unwrap();
         assert_eq!(place.presence(&stored).await.unwrap(), Presence::Recorded);
         assert_eq!(
-            place.blob(&stored).await.unwrap().bytes(99).unwrap(),
+            place.blob(&stored).await.unwrap().bytes(99).await.unwrap(),
             "content"
         );
     })

@@ -150,7 +150,13 @@ async fn written(
     let manifest = there.manifest(&root).await.unwrap();
     let mut arrived = Vec::new();
     for layer in &manifest.as_image().unwrap().layers {
-        let bytes = there.blob(layer).await.unwrap().bytes(u64::MAX).unwrap();
+        let bytes = there
+            .blob(layer)
+            .await
+            .unwrap()
+            .bytes(u64::MAX)
+            .await
+            .unwrap();
         arrived.push(bytes.to_vec());
     }
     Arrived {

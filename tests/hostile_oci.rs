@@ -367,7 +367,7 @@ fn s21_indexes_nest_eight_deep_and_no_deeper() {
 async fn s21_what_is_named_many_times_is_read_once() {
     for (depth, width) in [(8, 2), (8, 20), (1, 4000)] {
         let layout = nested(depth, width);
-        let source = open_source(&layout.source().parse().unwrap()).unwrap();
+        let source = open_source(&layout.source().parse().unwrap(), &support::nobody()).unwrap();
         let source = Counting(source, AtomicUsize::new(0));
         let place = Memory::new();
         copy(&Job::new(&source, &place), &Silent::new())

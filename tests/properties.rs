@@ -187,7 +187,7 @@ proptest! {
             };
             let manifest = archive.manifest(&root).await.unwrap();
             for piece in manifest.blobs() {
-                if let Ok(bytes) = archive.blob(piece).await.unwrap().bytes(1 << 20) {
+                if let Ok(bytes) = archive.blob(piece).await.unwrap().bytes(1 << 20).await {
                     assert_eq!(Digest::of(&bytes), piece.digest);
                 }
             }

@@ -82,7 +82,7 @@ fn f93_a_directory_can_be_opened_at_every_moment_of_its_making() {
             let other = scope.spawn(|| {
                 let reference = place.parse().unwrap();
                 while !ended.load(Ordering::Relaxed) {
-                    imgcopy::store::open_destination(&reference, false)?;
+                    imgcopy::store::open_destination(&reference, &support::nobody(), false)?;
                 }
                 Ok::<_, imgcopy::error::Error>(())
             });

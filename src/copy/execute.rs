@@ -1,11 +1,13 @@
 //! Doing what a plan says.
 
-use std::collections::BTreeMap;
-use std::num::NonZeroUsize;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt as _, StreamExt as _};
 use serde::Serialize;
 use tracing::debug;
 
@@ -32,6 +34,8 @@ pub struct Outcome {
     pub kept: usize,
     /// How many bytes those have.
     pub bytes_kept: u64,
+    /// How many blobs a registry took from another of its repositories.
+    pub mounted: usize,
     /// How many manifests and indexes were written or got a new name.
     pub manifests: usize,
     /// How many pieces the source names and does not have (a sparse index, foreign layers).
@@ -69,154 +73,340 @@ pub async fn execute(plan: &Plan, job: &Job<'_>, observer: &Arc<dyn Observer>) -
 }
 
 async fn run(plan: &Plan, job: &Job<'_>, observer: &Arc<dyn Observer>) -> Result<Outcome> {
-    let stored = move_blobs(plan, job, observer).await?;
-    let moved = plan.blobs.iter().filter(|step| moves(step));
-    let written = moved.filter_map(|step| stored.get(&step.blob.digest));
-    let bytes_written = written.map(|stored| stored.size).sum();
-    let (digest, manifests) = write_manifests(plan, job, &stored).await?;
+    let mut copying = Copying::new(plan, job, observer)?;
+    copying.all().await?;
     job.destination.finish().await?;
     let totals = plan.totals();
+    let Progress {
+        moved,
+        read,
+        written,
+        mounted,
+        manifests,
+        ..
+    } = copying.progress;
+    let digest = copying.root.ok_or_else(nothing)?;
     Ok(Outcome {
         digest,
-        moved: totals.moving,
-        bytes_read: totals.bytes,
-        bytes_written,
+        moved,
+        bytes_read: read,
+        bytes_written: written,
         kept: totals.kept,
         bytes_kept: totals.kept_bytes,
+        mounted,
         manifests,
         absent: plan.absent.len(),
         elapsed: Duration::ZERO,
     })
 }
 
-fn moves(step: &BlobStep) -> bool {
-    matches!(
-        step.action,
-        BlobAction::Send | BlobAction::Recompress { .. }
-    )
+fn nothing() -> Error {
+    Error::new(ErrorKind::Invalid, "the plan names no manifest")
 }
 
-/// What each blob of the source is called at the destination.
+/// What pieces of the source are called at the destination.
 type Stored = BTreeMap<Digest, Descriptor>;
 
-/// Moves the blobs, several at once. The first failure stops the others.
-async fn move_blobs(plan: &Plan, job: &Job<'_>, observer: &Arc<dyn Observer>) -> Result<Stored> {
-    let recompresses = |step: &BlobStep| matches!(step.action, BlobAction::Recompress { .. });
-    let workers = match plan.blobs.iter().any(recompresses) {
-        true => Some(Arc::new(Workers::start(job.threads)?)),
-        false => None,
-    };
-    let steps = plan.blobs.iter().filter(|step| moves(step));
-    let moving = steps.map(|step| move_blob(step, job, workers.clone(), observer).boxed());
-    // Collected, because over a lazy iterator nobody could tell that this future is Send.
-    let moving: Vec<_> = moving.collect();
-    // One more than compress, so that one can wait for the disk.
-    let parallel = NonZeroUsize::saturating_add(job.threads, 1).get();
-    let moved = stream::iter(moving).buffer_unordered(parallel);
-    let mut stored: Stored = moved.try_collect().await?;
-    for step in &plan.blobs {
-        if let BlobAction::Keep { stored: kept } = &step.action {
-            stored.insert(step.blob.digest.clone(), kept.clone());
-        }
-    }
-    Ok(stored)
-}
-
-async fn move_blob(
-    step: &BlobStep,
-    job: &Job<'_>,
+/// A plan that is being carried out. Blobs travel several at once; a manifest follows as soon as
+/// everything that it names is there, because registries throw away what nothing names.
+struct Copying<'p> {
+    plan: &'p Plan,
+    job: &'p Job<'p>,
+    observer: &'p Arc<dyn Observer>,
     workers: Option<Arc<Workers>>,
-    observer: &Arc<dyn Observer>,
-) -> Result<(Digest, Descriptor)> {
-    debug!(blob = %step.blob.digest, size = step.blob.size, action = ?step.action, "moving");
-    observer.event(&Event::Started { blob: &step.blob });
-    let digest = step.blob.digest.clone();
-    let watch = {
-        let (digest, observer) = (digest.clone(), Arc::clone(observer));
-        move |bytes| {
-            observer.event(&Event::Advanced {
-                blob: &digest,
-                bytes,
-            });
-        }
-    };
-    let mut blob = job
-        .source
-        .blob(&step.blob)
-        .await
-        .map_err(Error::of_piece)?
-        .watched(Arc::new(watch));
-    if let (BlobAction::Recompress { to }, Some(workers)) = (&step.action, workers) {
-        let is_packed = step.blob.media_type.compression() != Some(Compression::None);
-        if let Some(diff_id) = step.diff_id.as_ref().filter(|_| is_packed) {
-            blob = blob.unpacking_to(diff_id.clone());
-        }
-        blob = blob.recompressed(*to, workers)?;
-    }
-    let stored = job.destination.put_blob(blob).await?;
-    observer.event(&Event::Arrived {
-        blob: &step.blob,
-        stored: &stored,
-    });
-    Ok((digest, stored))
+    stored: Stored,
+    /// Manifests that are settled: what they are called at the destination.
+    settled: Stored,
+    root: Option<Digest>,
+    progress: Progress,
 }
 
-/// Writes the manifests that must be written, the root last. Returns the root's digest at the
-/// destination, and how many were written.
-async fn write_manifests(plan: &Plan, job: &Job<'_>, stored: &Stored) -> Result<(Digest, usize)> {
-    let mut names: Stored = stored
-        .iter()
-        .filter(|(digest, stored)| **digest != stored.digest)
-        .map(|(digest, stored)| (digest.clone(), stored.clone()))
-        .collect();
-    let mut root = None;
-    let mut written = 0;
-    for (position, step) in plan.manifests.iter().enumerate() {
+#[derive(Default)]
+struct Progress {
+    moved: usize,
+    read: u64,
+    written: u64,
+    mounted: usize,
+    manifests: usize,
+}
+
+/// Something that is done.
+enum Done {
+    Blob {
+        digest: Digest,
+        stored: Descriptor,
+        how: How,
+    },
+    Manifest {
+        position: usize,
+        stored: Descriptor,
+    },
+}
+
+/// How a blob came to the destination.
+enum How {
+    /// So many bytes of it were read.
+    Travelled(u64),
+    Mounted,
+}
+
+impl<'p> Copying<'p> {
+    fn new(plan: &'p Plan, job: &'p Job<'p>, observer: &'p Arc<dyn Observer>) -> Result<Self> {
+        let recompresses = |step: &BlobStep| matches!(step.action, BlobAction::Recompress { .. });
+        let workers = match plan.blobs.iter().any(recompresses) {
+            true => Some(Arc::new(Workers::start(job.threads)?)),
+            false => None,
+        };
+        let kept = plan.blobs.iter().filter_map(|step| match &step.action {
+            BlobAction::Keep { stored } => Some((step.blob.digest.clone(), stored.clone())),
+            BlobAction::Leave => Some((step.blob.digest.clone(), step.blob.clone())),
+            _ => None,
+        });
+        Ok(Self {
+            stored: kept.collect(),
+            plan,
+            job,
+            observer,
+            workers,
+            settled: plan
+                .absent
+                .iter()
+                .map(|it| (it.digest.clone(), it.clone()))
+                .collect(),
+            root: None,
+            progress: Progress::default(),
+        })
+    }
+
+    /// Does everything. The first failure stops the rest.
+    async fn all(&mut self) -> Result<()> {
+        let moves =
+            |step: &&BlobStep| !matches!(step.action, BlobAction::Keep { .. } | BlobAction::Leave);
+        let mut blobs = self.plan.blobs.iter().filter(moves);
+        let mut manifests: VecDeque<usize> = (0..self.plan.manifests.len()).collect();
+        let mut running = FuturesUnordered::new();
+        let mut moving = 0;
+        loop {
+            for position in self.ready(&mut manifests)? {
+                running.push(self.write(position)?);
+            }
+            while moving < self.job.parallel.get()
+                && let Some(step) = blobs.next()
+            {
+                running.push(self.bring(step));
+                moving += 1;
+            }
+            let Some(done) = running.next().await else {
+                break;
+            };
+            match done? {
+                Done::Blob {
+                    digest,
+                    stored,
+                    how,
+                } => {
+                    moving -= 1;
+                    self.progress.count(&stored, &how);
+                    self.stored.insert(digest, stored);
+                }
+                Done::Manifest { position, stored } => {
+                    self.progress.manifests += 1;
+                    self.settle(position, stored);
+                }
+            }
+        }
+        match manifests.is_empty() {
+            true => Ok(()),
+            false => Err(Error::new(
+                ErrorKind::Invalid,
+                "the plan lacks pieces of its own image",
+            )),
+        }
+    }
+
+    /// Takes out the manifests that can be written now; those that are there already are settled.
+    /// The root comes after all others: its names move last.
+    fn ready(&mut self, waiting: &mut VecDeque<usize>) -> Result<Vec<usize>> {
+        let mut ready = Vec::new();
+        let last = self.plan.manifests.len().saturating_sub(1);
+        for _ in 0..waiting.len() {
+            let Some(position) = waiting.pop_front() else {
+                break;
+            };
+            let step = self.plan.manifests.get(position).ok_or_else(nothing)?;
+            let is_last = position == last;
+            let others_are_done = || self.progress.manifests + self.kept_before(last) >= last;
+            let is_ready =
+                self.has_pieces(step) && (!is_last || (others_are_done() && self.blobs_are_done()));
+            match (&step.action, is_ready) {
+                (ManifestAction::Keep(digest), _) if !is_last || is_ready => {
+                    let stored = Descriptor {
+                        digest: digest.clone(),
+                        ..step.manifest.clone()
+                    };
+                    self.settle(position, stored);
+                }
+                (_, true) => ready.push(position),
+                (_, false) => waiting.push_back(position),
+            }
+        }
+        Ok(ready)
+    }
+
+    fn kept_before(&self, last: usize) -> usize {
+        let before = self.plan.manifests.iter().take(last);
+        before
+            .filter(|step| matches!(step.action, ManifestAction::Keep(_)))
+            .count()
+    }
+
+    fn blobs_are_done(&self) -> bool {
+        self.plan
+            .blobs
+            .iter()
+            .all(|step| self.stored.contains_key(&step.blob.digest))
+    }
+
+    fn has_pieces(&self, step: &ManifestStep) -> bool {
+        let Some(manifest) = &step.content else {
+            return true;
+        };
+        manifest
+            .blobs()
+            .all(|blob| self.stored.contains_key(&blob.digest))
+            && manifest
+                .children()
+                .iter()
+                .all(|child| self.settled.contains_key(&child.digest))
+    }
+
+    fn settle(&mut self, position: usize, stored: Descriptor) {
+        if position + 1 == self.plan.manifests.len() {
+            self.root = Some(stored.digest.clone());
+        }
+        if let Some(step) = self.plan.manifests.get(position) {
+            self.settled.insert(step.manifest.digest.clone(), stored);
+        }
+    }
+
+    fn write(&self, position: usize) -> Result<BoxFuture<'p, Result<Done>>> {
+        let (plan, job) = (self.plan, self.job);
+        let step = plan.manifests.get(position).ok_or_else(nothing)?;
+        let content = step.content.as_ref().ok_or_else(nothing)?;
+        let manifest = match step.action {
+            ManifestAction::Rewrite => {
+                let pieces = self.stored.iter().chain(&self.settled);
+                let renamed = pieces.filter(|(digest, stored)| **digest != stored.digest);
+                let names = renamed.map(|(digest, stored)| (digest.clone(), stored.clone()));
+                let what = || format!("cannot rewrite manifest {}", step.manifest.digest);
+                content.with_replaced(&names.collect()).attempting(what)?
+            }
+            _ => content.clone(),
+        };
         let role = match position + 1 == plan.manifests.len() {
             true => Role::Root(&plan.tags),
             false => Role::Child,
         };
-        let descriptor = match &step.action {
-            ManifestAction::Keep(digest) => {
-                let own = step.manifest.descriptor();
-                Descriptor {
-                    digest: digest.clone(),
-                    ..own.clone()
-                }
-            }
-            _ => {
-                written += 1;
-                write_manifest(step, job, &names, role).await?
-            }
+        let write = async move {
+            job.destination.put_manifest(&manifest, role).await?;
+            let stored = manifest.descriptor().clone();
+            Ok(Done::Manifest { position, stored })
         };
-        let own = &step.manifest.descriptor().digest;
-        if matches!(step.action, ManifestAction::Rewrite) {
-            names.insert(own.clone(), descriptor.clone());
-        }
-        root = Some(descriptor.digest);
+        Ok(write.boxed())
     }
-    let nothing = || Error::new(ErrorKind::Invalid, "the plan names no manifest");
-    Ok((root.ok_or_else(nothing)?, written))
+
+    fn bring(&self, step: &'p BlobStep) -> BoxFuture<'p, Result<Done>> {
+        let bringing = Bringing {
+            step,
+            job: self.job,
+            observer: Arc::clone(self.observer),
+            workers: self.workers.clone(),
+        };
+        bringing.bring().boxed()
+    }
 }
 
-async fn write_manifest(
-    step: &ManifestStep,
-    job: &Job<'_>,
-    names: &Stored,
-    role: Role<'_>,
-) -> Result<Descriptor> {
-    let manifest = match step.action {
-        ManifestAction::Rewrite => {
-            let what = || {
-                format!(
-                    "cannot rewrite manifest {}",
-                    step.manifest.descriptor().digest
-                )
-            };
-            step.manifest.with_replaced(names).attempting(what)?
+impl Progress {
+    fn count(&mut self, stored: &Descriptor, how: &How) {
+        match how {
+            How::Travelled(bytes) => {
+                self.moved += 1;
+                self.read += bytes;
+                self.written += stored.size;
+            }
+            How::Mounted => self.mounted += 1,
         }
-        _ => step.manifest.clone(),
-    };
-    job.destination.put_manifest(&manifest, role).await?;
-    Ok(manifest.descriptor().clone())
+    }
+}
+
+/// One blob on its way.
+struct Bringing<'p> {
+    step: &'p BlobStep,
+    job: &'p Job<'p>,
+    observer: Arc<dyn Observer>,
+    workers: Option<Arc<Workers>>,
+}
+
+impl Bringing<'_> {
+    async fn bring(self) -> Result<Done> {
+        let Self { step, job, .. } = &self;
+        debug!(blob = %step.blob.digest, size = step.blob.size, action = ?step.action, "moving");
+        self.observer.event(&Event::Started { blob: &step.blob });
+        let digest = step.blob.digest.clone();
+        let (stored, how) = match &step.action {
+            BlobAction::Mount { from } if job.destination.mount(&step.blob, from).await? => {
+                (step.blob.clone(), How::Mounted)
+            }
+            _ => self.travel().await?,
+        };
+        self.observer.event(&Event::Arrived {
+            blob: &step.blob,
+            stored: &stored,
+        });
+        Ok(Done::Blob {
+            digest,
+            stored,
+            how,
+        })
+    }
+
+    /// Sends the blob. Wrong bytes from a network are fetched once more, from the beginning.
+    async fn travel(&self) -> Result<(Descriptor, How)> {
+        let is_remote = self.job.source.repository().is_some();
+        let sent = self.send().await;
+        match sent {
+            Err(error) if error.kind() == ErrorKind::Corrupt && is_remote => {
+                debug!(blob = %self.step.blob.digest, %error, "fetching it again");
+                self.send().await
+            }
+            sent => sent,
+        }
+    }
+
+    async fn send(&self) -> Result<(Descriptor, How)> {
+        let Self { step, job, .. } = self;
+        let read = Arc::new(AtomicU64::new(0));
+        let watch = {
+            let (digest, observer) = (step.blob.digest.clone(), Arc::clone(&self.observer));
+            let read = Arc::clone(&read);
+            move |bytes| {
+                read.fetch_add(bytes, Ordering::Relaxed);
+                observer.event(&Event::Advanced {
+                    blob: &digest,
+                    bytes,
+                });
+            }
+        };
+        let blob = job.source.blob(&step.blob).await.map_err(Error::of_piece)?;
+        let mut blob = blob.watched(Arc::new(watch));
+        if let (BlobAction::Recompress { to }, Some(workers)) = (&step.action, &self.workers) {
+            let is_packed = step.blob.media_type.compression() != Some(Compression::None);
+            if let Some(diff_id) = step.diff_id.as_ref().filter(|_| is_packed) {
+                blob = blob.unpacking_to(diff_id.clone());
+            }
+            blob = blob.recompressed(*to, Arc::clone(workers))?;
+        }
+        let stored = job.destination.put_blob(blob).await?;
+        Ok((stored, How::Travelled(read.load(Ordering::Relaxed))))
+    }
 }

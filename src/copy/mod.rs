@@ -11,14 +11,14 @@ use std::sync::Arc;
 use tracing::debug;
 
 use crate::error::{ErrorKind, Result};
-use crate::image::{Name, Tag};
+use crate::image::{Digest, Name, Tag};
 use crate::store::compress::Coding;
 use crate::store::{Destination, Source};
 
 pub use execute::{Outcome, execute};
 pub use observe::{Event, Observer, Silent};
 pub use plan::{BlobAction, BlobStep, ManifestAction, ManifestStep, Plan, Reason, Totals, plan};
-pub use survey::{Survey, SurveyedImage, survey};
+pub use survey::{Standing, Survey, SurveyedImage, survey};
 
 /// One image to copy: from where, to where, and how.
 pub struct Job<'a> {
@@ -30,23 +30,32 @@ pub struct Job<'a> {
     pub destination: &'a dyn Destination,
     /// Under which names; with none it is given out by digest or position only.
     pub tags: Vec<Tag>,
+    /// What the image must be called at the destination, if the user said so.
+    pub expected: Option<Digest>,
     /// How plain layers are compressed. Without a choice layers stay as they are where the source
     /// promises its digests, and become gzip where it promises only the image ID.
     pub compression: Option<Coding>,
-    /// How many threads compress, and how many blobs travel at once beside them.
+    /// How many threads compress.
     pub threads: NonZeroUsize,
+    /// How many blobs travel at once.
+    pub parallel: NonZeroUsize,
 }
 
 impl<'a> Job<'a> {
     /// The only image of `source`, to `destination`, without a name, on every core.
     pub fn new(source: &'a dyn Source, destination: &'a dyn Destination) -> Self {
+        let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        let is_remote = source.repository().is_some() || destination.repository().is_some();
         Self {
             source,
             name: Name::Sole,
             destination,
             tags: Vec::new(),
+            expected: None,
             compression: None,
-            threads: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            threads,
+            // One more than compress, so that one can wait for the disk.
+            parallel: threads.saturating_add(if is_remote { 6 } else { 1 }),
         }
     }
 }

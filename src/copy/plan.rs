@@ -45,6 +45,7 @@ pub fn plan(survey: &Survey) -> Result<Plan> {
     let mut blobs: Vec<BlobStep> = blobs.into_values().collect();
     blobs.sort_by_key(|step| std::cmp::Reverse(step.blob.size));
     let manifests = manifest_steps(survey, &blobs)?;
+    check_expected(survey, &manifests)?;
     Ok(Plan {
         source: survey.source.clone(),
         destination: survey.destination.clone(),
@@ -55,31 +56,53 @@ pub fn plan(survey: &Survey) -> Result<Plan> {
     })
 }
 
+/// A destination that is named by a digest takes nothing else.
+fn check_expected(survey: &Survey, manifests: &[ManifestStep]) -> Result<()> {
+    let (Some(expected), Some(root)) = (&survey.expected, manifests.last()) else {
+        return Ok(());
+    };
+    let what = match &root.action {
+        ManifestAction::Rewrite => {
+            format!("the image changes on its way, so it cannot become {expected}")
+        }
+        _ if root.manifest.digest == *expected => return Ok(()),
+        _ => format!("the image is {}, not {expected}", root.manifest.digest),
+    };
+    Err(Error::new(ErrorKind::Invalid, what))
+}
+
 fn blob_steps(survey: &Survey, image: &SurveyedImage) -> Result<Vec<BlobStep>> {
     let config = image.manifest.as_image().map(|image| &image.config);
+    let whole = image.is_vouched_for(survey);
     let mut steps: Vec<BlobStep> = config
-        .map(|config| verbatim(survey, config))
+        .map(|config| verbatim(survey, config, whole))
         .into_iter()
         .collect();
     for layer in image.layers(survey) {
         steps.push(match layer.target {
             Some(to) => recompressed(survey, &layer, to)?,
-            None => verbatim(survey, layer.descriptor),
+            None => verbatim(survey, layer.descriptor, whole),
         });
     }
     Ok(steps)
 }
 
-fn verbatim(survey: &Survey, blob: &Descriptor) -> BlobStep {
+/// `whole`: the destination vouches for all of the image.
+fn verbatim(survey: &Survey, blob: &Descriptor, whole: bool) -> BlobStep {
     let keep = BlobAction::Keep {
         stored: blob.clone(),
     };
     let (action, because) = match survey.presence.get(&blob.digest) {
+        _ if whole => (keep, Reason::Vouched),
+        Some(Presence::Vouched) => (keep, Reason::Vouched),
         Some(Presence::Recorded) => (keep, Reason::Recorded),
         Some(Presence::Checked) => (keep, Reason::Checked),
         _ if survey.absent.contains(blob) => (BlobAction::Leave, Reason::Foreign),
         Some(Presence::Damaged(how)) => (BlobAction::Send, Reason::Damaged(how.clone())),
-        Some(Presence::Absent) | None => (BlobAction::Send, Reason::Missing),
+        Some(Presence::Absent) | None => match &survey.mount {
+            Some(from) => (BlobAction::Mount { from: from.clone() }, Reason::Missing),
+            None => (BlobAction::Send, Reason::Missing),
+        },
     };
     BlobStep {
         blob: blob.clone(),

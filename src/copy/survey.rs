@@ -7,9 +7,11 @@ use tracing::debug;
 
 use super::Job;
 use super::plan::target;
-use crate::error::{Attempt as _, ErrorKind, Result};
-use crate::image::{Config, Descriptor, DiffId, Digest, ImageManifest, Manifest, Name, Tag};
-use crate::inspect::{read_config, root, walk};
+use crate::error::{Attempt as _, Error, ErrorKind, Result};
+use crate::image::{
+    Config, Descriptor, DiffId, Digest, ImageManifest, Manifest, Name, Repository, Tag,
+};
+use crate::inspect::{Graph, Visit, read, read_config, root, walk_by};
 use crate::store::compress::Coding;
 use crate::store::{KnownLayer, Presence, Promise, WantedLayers};
 
@@ -26,17 +28,24 @@ pub struct Survey {
     pub compression: Option<Coding>,
     /// The names to give at the destination.
     pub tags: Vec<Tag>,
-    /// Every manifest of the image, children before parents.
+    /// What the image must be called there, if the user said so.
+    pub expected: Option<Digest>,
+    /// Every manifest of the image that had to be read, children before parents.
     pub images: Vec<SurveyedImage>,
+    /// Manifests that were not read because the destination vouches for them and all below; the
+    /// image itself among them if there is nothing to do.
+    pub kept: Vec<Descriptor>,
     /// Manifests and blobs that the source names but does not have, legitimately.
     pub absent: Vec<Descriptor>,
     /// What the destination has of each piece.
     pub presence: BTreeMap<Digest, Presence>,
+    /// The other repository of the same registry that blobs can be mounted from.
+    pub mount: Option<Repository>,
     /// Layers that the destination has in another form than the source.
     pub known_layers: Vec<KnownLayer>,
     /// What each of the names stands for at the destination now; without names, everything that it
     /// gives out.
-    pub current: Vec<Option<Manifest>>,
+    pub current: Vec<Option<Standing>>,
 }
 
 /// A manifest of the image.
@@ -48,27 +57,46 @@ pub struct SurveyedImage {
     pub config: Option<Config>,
 }
 
-/// How many questions are asked at once.
-const PARALLEL: usize = 8;
+/// What a name stands for at the destination.
+#[derive(Debug, Clone)]
+pub struct Standing {
+    /// What it is called.
+    pub descriptor: Descriptor,
+    /// The manifest, if it was read.
+    pub manifest: Option<Manifest>,
+}
 
-/// Asks both places.
+/// How many questions are asked at once.
+const PARALLEL: usize = 16;
+
+/// Asks both places. Where nothing has changed that is one question each, and nothing is read.
 ///
 /// # Errors
 /// `NotFound` if the source has no such image; otherwise what reading either place gives.
 pub async fn survey(job: &Job<'_>) -> Result<Survey> {
-    let root = root(job.source, &job.name).await?;
-    let graph = walk(job.source, root).await?;
+    let stands = standing(job).await?;
+    let Some(root) = changed_root(job, &stands).await? else {
+        return Ok(settled(job, stands));
+    };
+    let there = root_presence(job, &stands, &root).await?;
+    let graph = match there {
+        Presence::Vouched => Graph {
+            kept: root.children().to_vec(),
+            manifests: vec![root],
+            ..Graph::default()
+        },
+        _ => graph(job, root).await?,
+    };
     let mut survey = Survey {
-        source: job.source.to_string(),
-        destination: job.destination.to_string(),
-        promise: job.source.promise(),
-        compression: job.compression,
-        tags: job.tags.clone(),
-        images: Vec::new(),
+        kept: graph.kept,
         absent: graph.absent,
-        presence: BTreeMap::new(),
-        known_layers: Vec::new(),
-        current: current(job).await?,
+        presence: graph
+            .manifests
+            .last()
+            .map(|root| (root.descriptor().digest.clone(), there))
+            .into_iter()
+            .collect(),
+        ..begun(job, current(job, stands, &graph.manifests).await)
     };
     for manifest in graph.manifests {
         let image = survey_image(job, &survey, manifest).await?;
@@ -76,13 +104,133 @@ pub async fn survey(job: &Job<'_>) -> Result<Survey> {
     }
     survey.absent.extend(absent_blobs(job, &survey).await?);
     survey.known_layers = known_layers(job, &survey).await?;
-    survey.presence = presence(job, &survey).await?;
+    let presence = presence(job, &survey).await?;
+    survey.presence.extend(presence);
     debug!(
         manifests = survey.images.len(),
         known = survey.known_layers.len(),
         "surveyed"
     );
     Ok(survey)
+}
+
+fn begun(job: &Job<'_>, current: Vec<Option<Standing>>) -> Survey {
+    Survey {
+        source: job.source.to_string(),
+        destination: job.destination.to_string(),
+        promise: job.source.promise(),
+        compression: job.compression,
+        tags: job.tags.clone(),
+        expected: job.expected.clone(),
+        images: Vec::new(),
+        kept: Vec::new(),
+        absent: Vec::new(),
+        presence: BTreeMap::new(),
+        mount: mountable(job),
+        known_layers: Vec::new(),
+        current,
+    }
+}
+
+/// Nothing is to be done: the names stand for the image, and the destination vouches for it.
+fn settled(job: &Job<'_>, stands: Vec<Option<Descriptor>>) -> Survey {
+    let unread = |descriptor| Standing {
+        descriptor,
+        manifest: None,
+    };
+    let kept = stands.iter().flatten().take(1).cloned().collect();
+    let current = stands.into_iter().map(|there| there.map(unread)).collect();
+    debug!("nothing has changed");
+    Survey {
+        kept,
+        ..begun(job, current)
+    }
+}
+
+/// The manifest of the image, unless every name stands for it already and its digest is to stay.
+async fn changed_root(job: &Job<'_>, stands: &[Option<Descriptor>]) -> Result<Option<Manifest>> {
+    let first = match stands {
+        [Some(first), rest @ ..] if is_verbatim(job) && vouches(job) => rest
+            .iter()
+            .flatten()
+            .all(|other| other.digest == first.digest)
+            .then_some(first),
+        _ => None,
+    };
+    if let Some(first) = first
+        && stands.iter().all(Option::is_some)
+        && let Some(there) = job.source.resolve(&job.name).await?
+    {
+        if there.digest == first.digest {
+            return Ok(None);
+        }
+        let manifest = job.source.manifest(&there).await;
+        return manifest.map(Some).map_err(Error::of_piece);
+    }
+    root(job.source, &job.name).await.map(Some)
+}
+
+/// Whether every byte stays, so that what the destination vouches for need not be read.
+fn is_verbatim(job: &Job<'_>) -> bool {
+    job.source.promise() == Promise::Digest && job.compression.is_none()
+}
+
+/// Registries take nothing unchecked.
+fn vouches(job: &Job<'_>) -> bool {
+    job.destination.repository().is_some()
+}
+
+fn mountable(job: &Job<'_>) -> Option<Repository> {
+    let (from, to) = (job.source.repository()?, job.destination.repository()?);
+    (from.registry() == to.registry() && from != to).then(|| from.clone())
+}
+
+/// Whether a registry has the image already, under another name. It is worth asking only where
+/// something of it is likely to be there.
+async fn root_presence(
+    job: &Job<'_>,
+    stands: &[Option<Descriptor>],
+    root: &Manifest,
+) -> Result<Presence> {
+    let is_near = job.source.repository() == job.destination.repository()
+        || stands.iter().any(Option::is_some);
+    if !vouches(job) || !is_verbatim(job) || !is_near {
+        return Ok(Presence::Absent);
+    }
+    let (_, presence) = ask(job, root.descriptor().clone()).await?;
+    Ok(presence)
+}
+
+/// The manifests below the root. What the destination has is not fetched again.
+async fn graph(job: &Job<'_>, root: Manifest) -> Result<Graph> {
+    let digest = root.descriptor().digest.clone();
+    let has_children = !root.children().is_empty();
+    let graph = walk_by(root, &|child| look(job, child).boxed()).await?;
+    let has_none = graph.manifests.len() == 1 && graph.kept.is_empty();
+    if has_children && has_none {
+        let what = format!(
+            "{} has none of the manifests that index {digest} names",
+            job.source
+        );
+        return Err(Error::new(ErrorKind::Incomplete, what));
+    }
+    Ok(graph)
+}
+
+async fn look(job: &Job<'_>, child: Descriptor) -> Result<Visit> {
+    if is_verbatim(job) {
+        let (_, presence) = ask(job, child.clone()).await?;
+        match presence {
+            Presence::Vouched => return Ok(Visit::Kept),
+            Presence::Recorded | Presence::Checked => {
+                if let Ok(manifest) = job.destination.manifest(&child).await {
+                    return Ok(Visit::Read(manifest));
+                }
+            }
+            Presence::Absent | Presence::Damaged(_) => {}
+        }
+    }
+    read(job.source, child).await
 }
 
 async fn survey_image(job: &Job<'_>, survey: &Survey, manifest: Manifest) -> Result<SurveyedImage> {
@@ -100,25 +248,53 @@ async fn survey_image(job: &Job<'_>, survey: &Survey, manifest: Manifest) -> Res
 }
 
 /// What the names stand for now; without names, everything that is given out.
-async fn current(job: &Job<'_>) -> Result<Vec<Option<Manifest>>> {
+async fn standing(job: &Job<'_>) -> Result<Vec<Option<Descriptor>>> {
     let what = || format!("cannot look into {}", job.destination);
-    let names = match job.tags.is_empty() {
-        true => job.destination.names().await.attempting(what)?,
-        false => job.tags.iter().cloned().map(Name::Tag).collect(),
+    let names = match (job.tags.is_empty(), &job.expected) {
+        (true, Some(digest)) => vec![Name::Digest(digest.clone())],
+        (true, None) => job.destination.names().await.attempting(what)?,
+        (false, _) => job.tags.iter().cloned().map(Name::Tag).collect(),
     };
-    let mut current = Vec::new();
+    let mut stands = Vec::new();
     for name in names {
-        let there = match job.destination.resolve(&name).await {
+        stands.push(match job.destination.resolve(&name).await {
             Err(error) if error.kind() == ErrorKind::Ambiguous => None,
             there => there.attempting(what)?,
-        };
-        current.push(match there {
-            // A name whose manifest is missing or damaged stands for nothing: it is written anew.
-            Some(descriptor) => job.destination.manifest(&descriptor).await.ok(),
-            None => None,
         });
     }
-    Ok(current)
+    Ok(stands)
+}
+
+/// Reads what stands there, for what it tells about the layers that are there. What is the image
+/// itself need not be read of a place that vouches for it.
+async fn current(
+    job: &Job<'_>,
+    stands: Vec<Option<Descriptor>>,
+    images: &[Manifest],
+) -> Vec<Option<Standing>> {
+    let root = images.last().map(|root| &root.descriptor().digest);
+    let mut current = Vec::new();
+    for there in stands {
+        let Some(descriptor) = there else {
+            current.push(None);
+            continue;
+        };
+        if vouches(job) && Some(&descriptor.digest) == root {
+            let manifest = None;
+            current.push(Some(Standing {
+                descriptor,
+                manifest,
+            }));
+            continue;
+        }
+        // A name whose manifest is missing or damaged stands for nothing: it is written anew.
+        let manifest = job.destination.manifest(&descriptor).await.ok();
+        current.push(manifest.map(|manifest| Standing {
+            descriptor,
+            manifest: Some(manifest),
+        }));
+    }
+    current
 }
 
 /// Foreign layers that live elsewhere: with a URL, and not at the source.
@@ -155,7 +331,10 @@ async fn known_layers(job: &Job<'_>, survey: &Survey) -> Result<Vec<KnownLayer>>
         let wanted = WantedLayers {
             diff_ids,
             compression,
-            near: job.tags.first(),
+            near: job
+                .tags
+                .first()
+                .filter(|_| survey.current.iter().any(Option::is_some)),
         };
         known.extend(job.destination.known_layers(&wanted).await?);
     }
@@ -165,26 +344,49 @@ async fn known_layers(job: &Job<'_>, survey: &Survey) -> Result<Vec<KnownLayer>>
 /// Asks for every piece that could travel as it is.
 async fn presence(job: &Job<'_>, survey: &Survey) -> Result<BTreeMap<Digest, Presence>> {
     let mut pieces: BTreeMap<Digest, Descriptor> = BTreeMap::new();
-    for image in &survey.images {
+    for image in survey
+        .images
+        .iter()
+        .filter(|image| !image.is_vouched_for(survey))
+    {
         let verbatim = image.layers(survey).filter(|layer| layer.target.is_none());
         let config = image.manifest.as_image().map(|image| &image.config);
-        let own = std::iter::once(image.manifest.descriptor()).chain(config);
-        for piece in own.chain(verbatim.map(|layer| layer.descriptor)) {
+        // A registry was asked for the manifests before they were read.
+        let own = std::iter::once(image.manifest.descriptor()).filter(|_| !vouches(job));
+        for piece in own
+            .chain(config)
+            .chain(verbatim.map(|layer| layer.descriptor))
+        {
             pieces.insert(piece.digest.clone(), piece.clone());
         }
     }
+    for absent in &survey.absent {
+        pieces.remove(&absent.digest);
+    }
     // What stands there now is worth something only with its children.
-    for piece in survey.current.iter().flatten().flat_map(Manifest::children) {
-        pieces.insert(piece.digest.clone(), piece.clone());
+    let standing = survey.current.iter().flatten();
+    let manifests = standing.filter_map(|standing| standing.manifest.as_ref());
+    let mut known = BTreeMap::new();
+    for piece in manifests.flat_map(Manifest::children) {
+        match vouches(job) {
+            true => {
+                pieces.remove(&piece.digest);
+                known.insert(piece.digest.clone(), Presence::Vouched);
+            }
+            false => {
+                pieces.insert(piece.digest.clone(), piece.clone());
+            }
+        }
     }
     let questions: Vec<_> = pieces
         .into_values()
         .map(|piece| ask(job, piece).boxed())
         .collect();
-    stream::iter(questions)
-        .buffer_unordered(PARALLEL)
-        .try_collect()
-        .await
+    let mut answers = stream::iter(questions).buffer_unordered(PARALLEL);
+    while let Some((digest, presence)) = answers.try_next().await? {
+        known.insert(digest, presence);
+    }
+    Ok(known)
 }
 
 async fn ask(job: &Job<'_>, piece: Descriptor) -> Result<(Digest, Presence)> {
@@ -202,6 +404,12 @@ pub(super) struct SurveyedLayer<'s> {
 }
 
 impl SurveyedImage {
+    /// Whether the destination has the manifest, and with it all that it names.
+    pub(super) fn is_vouched_for(&self, survey: &Survey) -> bool {
+        let own = &self.manifest.descriptor().digest;
+        survey.presence.get(own) == Some(&Presence::Vouched)
+    }
+
     /// The layers, the lowest first.
     pub(super) fn layers<'s>(
         &'s self,

@@ -6,4 +6,4 @@ mod walk;
 
 pub use describe::{Description, LayerDescription, PlatformDescription, describe};
 pub use verify::{Finding, Verdict, verify};
-pub use walk::{Graph, read_config, root, walk};
+pub use walk::{Graph, Visit, read, read_config, root, walk, walk_by};

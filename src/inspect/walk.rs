@@ -1,8 +1,9 @@
 //! Everything that an image consists of, found by following its manifests.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::BoxFuture;
+use futures_util::{FutureExt as _, StreamExt as _, stream};
 
 use crate::error::{Attempt as _, Error, ErrorKind, Result};
 use crate::image::{Config, Descriptor, Digest, Manifest, Name};
@@ -14,13 +15,29 @@ const NODE_LIMIT: usize = 4096;
 /// How many bytes of manifests are kept in memory.
 const BYTES_LIMIT: u64 = 64 << 20;
 
+/// How many manifests are asked for at once.
+const PARALLEL: usize = 8;
+
 /// The manifests of an image.
 #[derive(Debug, Clone, Default)]
 pub struct Graph {
     /// Each manifest once, children before parents: the last one is the image itself.
     pub manifests: Vec<Manifest>,
+    /// Manifests that were not read because somebody vouches for them and all below.
+    pub kept: Vec<Descriptor>,
     /// Manifests that an index names and the place does not have: a sparse index.
     pub absent: Vec<Descriptor>,
+}
+
+/// What came of looking for a manifest below an index.
+#[derive(Debug)]
+pub enum Visit {
+    /// It was read; what it names comes next.
+    Read(Manifest),
+    /// It need not be read, nor anything below it.
+    Kept,
+    /// It is not there.
+    Absent,
 }
 
 /// The manifest of the image that a name stands for.
@@ -36,8 +53,7 @@ pub async fn root(source: &dyn Source, name: &Name) -> Result<Manifest> {
         };
         Error::new(ErrorKind::NotFound, what)
     };
-    let descriptor = source.resolve(name).await?.ok_or_else(missing)?;
-    source.manifest(&descriptor).await.map_err(Error::of_piece)
+    source.find(name).await?.ok_or_else(missing)
 }
 
 /// Reads the manifests below `root`, and takes it in, too.
@@ -46,61 +62,99 @@ pub async fn root(source: &dyn Source, name: &Name) -> Result<Manifest> {
 /// `Incomplete` if everything below an index is missing; `Invalid` if indexes nest too deep or are too
 /// many; otherwise what reading gives.
 pub async fn walk(source: &dyn Source, root: Manifest) -> Result<Graph> {
-    let mut walk = Walk {
-        source,
-        graph: Graph::default(),
-        seen: BTreeSet::new(),
-        bytes: 0,
-    };
     let digest = root.descriptor().digest.clone();
     let has_children = !root.children().is_empty();
-    walk.take(root, 0).await?;
-    if has_children && walk.graph.manifests.len() == 1 {
+    let graph = walk_by(root, &|child| read(source, child).boxed()).await?;
+    if has_children && graph.manifests.len() == 1 {
         let what = format!("{source} has none of the manifests that index {digest} names");
         return Err(Error::new(ErrorKind::Incomplete, what));
     }
-    Ok(walk.graph)
+    Ok(graph)
 }
 
-struct Walk<'s> {
-    source: &'s dyn Source,
-    graph: Graph,
-    seen: BTreeSet<Digest>,
-    bytes: u64,
-}
-
-impl Walk<'_> {
-    fn take(&mut self, manifest: Manifest, depth: usize) -> BoxFuture<'_, Result<()>> {
-        Box::pin(async move {
-            self.bytes += manifest.descriptor().size;
-            let is_too_much =
-                depth > DEPTH_LIMIT || self.seen.len() >= NODE_LIMIT || self.bytes > BYTES_LIMIT;
-            if is_too_much {
-                let what = format!(
-                    "its indexes nest deeper than {DEPTH_LIMIT}, or have more than {NODE_LIMIT} \
-                     manifests or {} MiB of them",
-                    BYTES_LIMIT >> 20
-                );
-                return Err(Error::new(ErrorKind::Invalid, what));
-            }
-            self.seen.insert(manifest.descriptor().digest.clone());
-            for child in manifest.children() {
-                if self.seen.contains(&child.digest) {
-                    continue;
-                }
-                match self.source.manifest(child).await {
-                    Ok(child) => self.take(child, depth + 1).await?,
-                    Err(error) if error.kind() == ErrorKind::NotFound => {
-                        self.seen.insert(child.digest.clone());
-                        self.graph.absent.push(child.clone());
-                    }
-                    Err(error) => return Err(error),
-                }
-            }
-            self.graph.manifests.push(manifest);
-            Ok(())
-        })
+/// Reads a manifest at its source; one that is not there is absent.
+///
+/// # Errors
+/// What reading gives.
+pub async fn read(source: &dyn Source, manifest: Descriptor) -> Result<Visit> {
+    match source.manifest(&manifest).await {
+        Ok(manifest) => Ok(Visit::Read(manifest)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Visit::Absent),
+        Err(error) => Err(error),
     }
+}
+
+/// Looks for each manifest below `root` once, several at a time.
+type Look<'l> = &'l (dyn Fn(Descriptor) -> BoxFuture<'l, Result<Visit>> + Sync);
+
+/// Goes through the manifests below `root` as `look` says, level by level.
+///
+/// # Errors
+/// `Invalid` if indexes nest too deep or are too many; otherwise those of `look`.
+pub async fn walk_by<'l>(root: Manifest, look: Look<'l>) -> Result<Graph> {
+    let mut graph = Graph::default();
+    let mut read = BTreeMap::new();
+    let mut seen = BTreeSet::from([root.descriptor().digest.clone()]);
+    let mut bytes = root.descriptor().size;
+    let mut level = new_children(&root, &mut seen);
+    for depth in 0.. {
+        if level.is_empty() {
+            break;
+        }
+        if depth >= DEPTH_LIMIT || seen.len() > NODE_LIMIT {
+            return Err(too_much());
+        }
+        let looks: Vec<_> = level
+            .into_iter()
+            .map(|child| look(child.clone()).map(|visit| (child, visit)).boxed())
+            .collect();
+        let mut looks = stream::iter(looks).buffered(PARALLEL);
+        let mut next = Vec::new();
+        while let Some((child, visit)) = looks.next().await {
+            match visit? {
+                Visit::Kept => graph.kept.push(child),
+                Visit::Absent => graph.absent.push(child),
+                Visit::Read(manifest) => {
+                    bytes += manifest.descriptor().size;
+                    if bytes > BYTES_LIMIT {
+                        return Err(too_much());
+                    }
+                    next.extend(new_children(&manifest, &mut seen));
+                    read.insert(child.digest, manifest);
+                }
+            }
+        }
+        level = next;
+    }
+    put_in_order(root, &mut read, &mut graph.manifests);
+    Ok(graph)
+}
+
+fn new_children(of: &Manifest, seen: &mut BTreeSet<Digest>) -> Vec<Descriptor> {
+    let children = of.children().iter();
+    children
+        .filter(|child| seen.insert(child.digest.clone()))
+        .cloned()
+        .collect()
+}
+
+/// Children before parents. The depth is limited before this is called.
+fn put_in_order(manifest: Manifest, read: &mut BTreeMap<Digest, Manifest>, to: &mut Vec<Manifest>) {
+    for child in manifest.children() {
+        if let Some(child) = read.remove(&child.digest) {
+            put_in_order(child, read, to);
+        }
+    }
+    to.push(manifest);
+}
+
+fn too_much() -> Error {
+    let what = format!(
+        "its indexes nest deeper than {DEPTH_LIMIT}, or have more than {NODE_LIMIT} manifests or \
+         {} MiB of them",
+        BYTES_LIMIT >> 20
+    );
+    Error::new(ErrorKind::Invalid, what)
 }
 
 /// Reads and checks a config.
@@ -109,7 +163,9 @@ impl Walk<'_> {
 /// `Invalid` if it is no config; otherwise what reading gives.
 pub async fn read_config(source: &dyn Source, config: &Descriptor) -> Result<Config> {
     let what = || format!("cannot read config {}", config.digest);
-    let blob = source.blob(config).await.map_err(Error::of_piece);
-    let bytes = blob.and_then(|blob| blob.bytes(Config::LIMIT));
-    Config::parse(&bytes.attempting(what)?).attempting(what)
+    let read = async {
+        let blob = source.blob(config).await.map_err(Error::of_piece)?;
+        Config::parse(&blob.bytes(Config::LIMIT).await?)
+    };
+    read.await.attempting(what)
 }

@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard};
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::{Blob, Destination, Presence, Role, Source, Store, locked};
+use super::{Blob, Destination, Presence, Role, Source, Store, blocking, locked};
 use crate::error::{Error, ErrorKind, Result};
 use crate::image::{Descriptor, Digest, Manifest, Name, Tag};
 
@@ -121,14 +121,31 @@ impl Destination for Memory {
     }
 
     async fn put_blob(&self, blob: Blob) -> Result<Descriptor> {
-        let mut bytes = Vec::new();
-        let receipt = blob.pour(&mut |piece| {
-            bytes.extend_from_slice(piece);
-            Ok(())
-        })?;
-        let digest = receipt.descriptor.digest.clone();
+        let pour = || {
+            let mut bytes = Vec::new();
+            let receipt = blob.pour(&mut |piece| {
+                bytes.extend_from_slice(piece);
+                Ok(())
+            })?;
+            Ok((receipt.descriptor, bytes))
+        };
+        let (descriptor, bytes) = blocking(pour).await?;
+        let digest = descriptor.digest.clone();
         self.content().blobs.insert(digest, bytes.into());
-        Ok(receipt.descriptor)
+        Ok(descriptor)
+    }
+
+    async fn delete(&self, name: &Name) -> Result<()> {
+        let Some(found) = self.resolve(name).await? else {
+            let what = format!("{self} has no image {name}");
+            return Err(Error::new(ErrorKind::NotFound, what));
+        };
+        let mut content = self.content();
+        match name.tag() {
+            Some(gone) => content.images.retain(|(tag, _)| tag.as_ref() != Some(gone)),
+            None => content.images.retain(|(_, image)| *image != found),
+        }
+        Ok(())
     }
 
     async fn put_manifest(&self, manifest: &Manifest, role: Role<'_>) -> Result<()> {

@@ -19,7 +19,7 @@ use async_trait::async_trait;
 use serde::Serialize;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::image::{Compression, Descriptor, DiffId, Manifest, Name, Tag};
+use crate::image::{Compression, Descriptor, DiffId, Digest, Manifest, Name, Repository, Tag};
 use blob::Blob;
 
 pub use memory::Memory;
@@ -46,6 +46,37 @@ pub trait Store: Display + Send + Sync {
     /// # Errors
     /// `NotFound` if the place does not have it; otherwise as [`Manifest::parse`].
     async fn manifest(&self, descriptor: &Descriptor) -> Result<Manifest>;
+
+    /// The manifest that a name stands for, in one step where the place has one for it.
+    ///
+    /// # Errors
+    /// `Incomplete` if the name stands for a manifest that the place lacks; otherwise those of
+    /// [`Store::resolve`] and [`Store::manifest`].
+    async fn find(&self, name: &Name) -> Result<Option<Manifest>> {
+        match self.resolve(name).await? {
+            Some(found) => self
+                .manifest(&found)
+                .await
+                .map(Some)
+                .map_err(Error::of_piece),
+            None => Ok(None),
+        }
+    }
+
+    /// The manifests that refer to this one (`subject`): signatures, attestations, SBOMs.
+    ///
+    /// # Errors
+    /// Whatever reading the place gives.
+    async fn referrers(&self, subject: &Digest) -> Result<Vec<Descriptor>> {
+        let _ = subject;
+        Ok(Vec::new())
+    }
+
+    /// The repository that this is, if it is one of a registry: blobs can be mounted from one into
+    /// another.
+    fn repository(&self) -> Option<&Repository> {
+        None
+    }
 }
 
 /// What a place promises to keep of an image that is read from it.
@@ -84,6 +115,8 @@ pub enum Presence {
     Recorded,
     /// Yes: it was read and is right.
     Checked,
+    /// Yes, and with all that it names: the place takes nothing unchecked, as registries do.
+    Vouched,
     /// There is something else under its name; the text says what.
     Damaged(String),
 }
@@ -135,6 +168,16 @@ pub trait Destination: Store {
         Ok(Vec::new())
     }
 
+    /// Takes a blob from another repository of the same registry, without moving it. `false` if it
+    /// did not work, which is no error: then the blob must travel.
+    ///
+    /// # Errors
+    /// Whatever asking gives.
+    async fn mount(&self, blob: &Descriptor, from: &Repository) -> Result<bool> {
+        let _ = (blob, from);
+        Ok(false)
+    }
+
     /// Takes a blob: all of it, or nothing.
     ///
     /// # Errors
@@ -147,6 +190,14 @@ pub trait Destination: Store {
     /// # Errors
     /// `NotFound` if a piece of it is missing; otherwise whatever writing gives.
     async fn put_manifest(&self, manifest: &Manifest, role: Role<'_>) -> Result<()>;
+
+    /// Gives an image out no more: a tag alone, or with a digest the image under all of its tags.
+    /// What it consisted of may stay.
+    ///
+    /// # Errors
+    /// `NotFound` if there is none; `Unsupported` if the place cannot; otherwise whatever removing
+    /// gives.
+    async fn delete(&self, name: &Name) -> Result<()>;
 
     /// The copy is done: what was learnt may be written down, and leftovers go.
     ///

@@ -2,6 +2,7 @@
 
 use super::archive::DockerArchive;
 use super::oci_dir::OciDir;
+use super::registry::Registries;
 use super::{Destination, Source};
 use crate::error::{Attempt as _, Error, ErrorKind, Result};
 use crate::image::Reference;
@@ -10,7 +11,7 @@ use crate::image::Reference;
 ///
 /// # Errors
 /// `NoPlace` if there is no such place; otherwise what opening it gives.
-pub fn open_source(reference: &Reference) -> Result<Box<dyn Source>> {
+pub fn open_source(reference: &Reference, registries: &Registries) -> Result<Box<dyn Source>> {
     let opened: Result<Box<dyn Source>> = match reference {
         Reference::DockerArchive { path, .. } => {
             DockerArchive::open(path).map(|archive| Box::new(archive) as Box<dyn Source>)
@@ -18,24 +19,35 @@ pub fn open_source(reference: &Reference) -> Result<Box<dyn Source>> {
         Reference::OciDir { path, .. } => {
             OciDir::open(path).map(|directory| Box::new(directory) as Box<dyn Source>)
         }
-        Reference::Docker { .. } => Err(Error::new(ErrorKind::Unsupported, "not yet")),
+        Reference::Docker { repository, .. } => registries
+            .source(repository)
+            .map(|registry| Box::new(registry) as Box<dyn Source>),
     };
     opened.attempting(|| format!("cannot open {reference}"))
 }
 
 /// Opens the place that a reference names, to write to it. Nothing is written until something is
-/// put there. With `deep`, content that is there already is read again even if imgcopy wrote it.
+/// put there. With `deep`, content of a directory that is there already is read again even if
+/// imgcopy wrote it.
 ///
 /// # Errors
 /// `Unsupported` if it is no place to write to; otherwise what opening it gives.
-pub fn open_destination(reference: &Reference, deep: bool) -> Result<Box<dyn Destination>> {
+pub fn open_destination(
+    reference: &Reference,
+    registries: &Registries,
+    deep: bool,
+) -> Result<Box<dyn Destination>> {
     match reference {
         Reference::OciDir { path, .. } => OciDir::open_or_new(path)
             .map(|directory| Box::new(directory.deep(deep)) as Box<dyn Destination>)
             .attempting(|| format!("cannot open {reference}")),
-        Reference::Docker { .. } => Err(Error::new(ErrorKind::Unsupported, "not yet")),
+        Reference::Docker { repository, .. } => registries
+            .destination(repository)
+            .map(|registry| Box::new(registry) as Box<dyn Destination>)
+            .attempting(|| format!("cannot open {reference}")),
         Reference::DockerArchive { .. } => {
-            let what = format!("{reference} cannot be written to by this version; oci: can");
+            let what =
+                format!("{reference} cannot be written to by this version; docker:// and oci: can");
             Err(Error::new(ErrorKind::Unsupported, what))
         }
     }

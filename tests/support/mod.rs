@@ -8,6 +8,7 @@ use std::process::{Command, Output};
 use tempfile::TempDir;
 
 mod archive;
+pub mod registry;
 pub mod truth;
 
 pub use archive::{Archive, image};
@@ -184,6 +185,11 @@ pub fn oci_at(path: &Path, tag: &str) -> String {
     format!("oci:{}:{tag}", path.display())
 }
 
+/// Registries as nobody in particular reaches them, with nothing from files or the environment.
+pub fn nobody() -> imgcopy::store::registry::Registries {
+    imgcopy::store::registry::Registries::new(imgcopy::store::registry::Options::bare())
+}
+
 /// Copies without a process of its own, which is much faster. Gives the digest.
 pub fn copy_here(source: &str, destination: &str) -> imgcopy::error::Result<String> {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -193,8 +199,9 @@ pub fn copy_here(source: &str, destination: &str) -> imgcopy::error::Result<Stri
     runtime.block_on(async {
         let source: imgcopy::image::Reference = source.parse()?;
         let destination: imgcopy::image::Reference = destination.parse()?;
-        let from = imgcopy::store::open_source(&source)?;
-        let to = imgcopy::store::open_destination(&destination, false)?;
+        let registries = nobody();
+        let from = imgcopy::store::open_source(&source, &registries)?;
+        let to = imgcopy::store::open_destination(&destination, &registries, false)?;
         let mut job = imgcopy::copy::Job::new(&*from, &*to);
         job.name = source.name().clone();
         job.tags = destination.name().tag().cloned().into_iter().collect();

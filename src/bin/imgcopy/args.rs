@@ -8,6 +8,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use imgcopy::image::{Compression, Reference};
 
+use crate::reach::BothSides;
+
 /// Copies container images: plans first, then streams only what is missing, every byte verified
 #[derive(Debug, Parser)]
 #[command(
@@ -30,6 +32,7 @@ const REFERENCES: &str = "\
 References:
   docker-archive:FILE[:NAME|:@N]   what `docker save` writes, compressed or not
   oci:DIR[:NAME|:@N|@DIGEST]       an OCI image layout; written to, too
+  docker://[HOST/]REPO[:TAG][@DIGEST]   a registry; written to, too
 
 Exit codes:
   0 done   1 failed   2 no such image   64 wrong usage   130, 143 interrupted";
@@ -133,6 +136,13 @@ pub(crate) struct JobArgs {
     /// Threads that compress [default: one for each core]
     #[arg(long, value_name = "N")]
     pub(crate) threads: Option<NonZeroUsize>,
+
+    /// Blobs that travel at once [default: 8 from or to a registry, else one more than threads]
+    #[arg(long, value_name = "N")]
+    pub(crate) parallel: Option<NonZeroUsize>,
+
+    #[command(flatten)]
+    pub(crate) reach: BothSides,
 }
 
 #[derive(Debug, Args)]

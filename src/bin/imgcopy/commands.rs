@@ -6,9 +6,10 @@ use std::time::Instant;
 
 use imgcopy::copy;
 use imgcopy::error::{Attempt as _, Error, ErrorKind};
-use imgcopy::image::{Compression, Config, Name, Platform, Reference, Tag};
+use imgcopy::image::{Compression, Config, Digest, Name, Platform, Reference, Tag};
 use imgcopy::inspect;
 use imgcopy::store::compress::Coding;
+use imgcopy::store::registry::{Options, Registries};
 use imgcopy::store::{Destination, Source, open_destination, open_source};
 
 use crate::args::{
@@ -76,7 +77,7 @@ pub(crate) async fn plan(args: PlanArgs) -> Ended {
 pub(crate) async fn inspect(args: InspectArgs) -> Ended {
     let reference = &args.reference;
     let what = || format!("cannot inspect {reference}");
-    let source = open_source(reference)?;
+    let source = open_source(reference, &Registries::new(Options::of_process()?))?;
     if args.raw {
         let manifest = inspect::root(&*source, reference.name())
             .await
@@ -100,7 +101,9 @@ pub(crate) async fn inspect(args: InspectArgs) -> Ended {
 
 pub(crate) async fn tags(args: TagsArgs) -> Ended {
     let reference = &args.reference;
-    let names = open_source(reference)?.names().await;
+    let names = open_source(reference, &Registries::new(Options::of_process()?))?
+        .names()
+        .await;
     let names = names.attempting(|| format!("cannot list {reference}"))?;
     let names: Vec<String> = names.iter().map(Name::to_string).collect();
     Ok(match args.format {
@@ -111,7 +114,7 @@ pub(crate) async fn tags(args: TagsArgs) -> Ended {
 
 pub(crate) async fn digest(args: DigestArgs) -> Ended {
     let reference = &args.reference;
-    let source = open_source(reference)?;
+    let source = open_source(reference, &Registries::new(Options::of_process()?))?;
     let what = || format!("cannot tell the digest of {reference}");
     let manifest = inspect::root(&*source, reference.name())
         .await
@@ -121,7 +124,7 @@ pub(crate) async fn digest(args: DigestArgs) -> Ended {
 
 pub(crate) async fn verify(args: VerifyArgs) -> Ended {
     let reference = &args.reference;
-    let source = open_source(reference)?;
+    let source = open_source(reference, &Registries::new(Options::of_process()?))?;
     let verdict = inspect::verify(&*source, reference.name(), cores().get()).await;
     let verdict = verdict.attempting(|| format!("cannot verify {reference}"))?;
     let printed = match args.format {
@@ -140,32 +143,43 @@ struct Opened {
     name: Name,
     destination: Box<dyn Destination>,
     tags: Vec<Tag>,
+    expected: Option<Digest>,
     compression: Option<Coding>,
     threads: NonZeroUsize,
+    parallel: Option<NonZeroUsize>,
 }
 
 impl Opened {
     fn from(args: &JobArgs) -> Result<Self, Failure> {
         let compression = coding(args).map_err(Failure::Usage)?;
         let tags = destination_tags(&args.destination).map_err(Failure::Usage)?;
+        let expected = match args.destination.name() {
+            Name::Digest(digest) | Name::Pinned(_, digest) => Some(digest.clone()),
+            _ => None,
+        };
+        let (from, to) = args.reach.registries().map_err(Failure::Usage)?;
         Ok(Self {
-            source: open_source(&args.source)?,
+            source: open_source(&args.source, &from)?,
             name: args.source.name().clone(),
-            destination: open_destination(&args.destination, args.deep)?,
+            destination: open_destination(&args.destination, &to, args.deep)?,
             tags,
+            expected,
             compression,
             threads: args.threads.unwrap_or_else(cores),
+            parallel: args.parallel,
         })
     }
 
     fn job(&self) -> copy::Job<'_> {
+        let new = copy::Job::new(&*self.source, &*self.destination);
         copy::Job {
-            source: &*self.source,
             name: self.name.clone(),
-            destination: &*self.destination,
             tags: self.tags.clone(),
+            expected: self.expected.clone(),
             compression: self.compression,
             threads: self.threads,
+            parallel: self.parallel.unwrap_or(new.parallel),
+            ..new
         }
     }
 }
@@ -182,13 +196,15 @@ fn coding(args: &JobArgs) -> imgcopy::error::Result<Option<Coding>> {
 /// be written has no digest yet.
 fn destination_tags(reference: &Reference) -> imgcopy::error::Result<Vec<Tag>> {
     if let Reference::DockerArchive { .. } = reference {
-        let what = format!("{reference} cannot be written to by this version; oci: can");
+        let what =
+            format!("{reference} cannot be written to by this version; docker:// and oci: can");
         return Err(Error::new(ErrorKind::Invalid, what));
     }
     match reference.name() {
         Name::Sole => Ok(Vec::new()),
-        Name::Tag(tag) => Ok(vec![tag.clone()]),
-        Name::Digest(_) | Name::Pinned(..) | Name::At(_) => {
+        Name::Tag(tag) | Name::Pinned(tag, _) => Ok(vec![tag.clone()]),
+        Name::Digest(_) if matches!(reference, Reference::Docker { .. }) => Ok(Vec::new()),
+        Name::Digest(_) | Name::At(_) => {
             let what =
                 format!("{reference} cannot be written to: name it by a tag, as in oci:DIR:TAG");
             Err(Error::new(ErrorKind::Invalid, what))
@@ -216,7 +232,7 @@ async fn config(source: &dyn Source, name: &Name) -> imgcopy::error::Result<byte
     }
     let missing = || Error::new(ErrorKind::Unsupported, "the index leads to another index");
     let image = manifest.as_image().ok_or_else(missing)?;
-    source.blob(&image.config).await?.bytes(Config::LIMIT)
+    source.blob(&image.config).await?.bytes(Config::LIMIT).await
 }
 
 fn cores() -> NonZeroUsize {

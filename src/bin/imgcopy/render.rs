@@ -176,6 +176,7 @@ pub(crate) fn plan_table(plan: &Plan) -> String {
             BlobAction::Keep { .. } => "keep".to_string(),
             BlobAction::Send => "send".to_string(),
             BlobAction::Recompress { to } => format!("to {}", to.compression()),
+            BlobAction::Mount { .. } => "mount".to_string(),
             BlobAction::Leave => "leave".to_string(),
         };
         row(&mut table, &action, &step.blob, &step.because);
@@ -187,12 +188,7 @@ pub(crate) fn plan_table(plan: &Plan) -> String {
             ManifestAction::Rewrite => "rewrite",
             ManifestAction::Name => "name",
         };
-        row(
-            &mut table,
-            action,
-            step.manifest.descriptor(),
-            &step.because,
-        );
+        row(&mut table, action, &step.manifest, &step.because);
     }
     let left: Vec<_> = plan.absent.iter().filter(|it| it.urls.is_empty()).collect();
     for absent in left {

@@ -4,25 +4,25 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::types::{BlobAction, BlobStep, ManifestAction, ManifestStep, Reason};
-use crate::copy::Survey;
+use crate::copy::{Standing, Survey};
 use crate::error::Result;
 use crate::image::{Descriptor, Digest, ImageManifest, Manifest};
 use crate::store::Presence;
 
 pub(super) fn manifest_steps(survey: &Survey, blobs: &[BlobStep]) -> Result<Vec<ManifestStep>> {
     let mut renaming = Renaming::of(blobs);
-    let mut steps = Vec::new();
+    let mut steps: Vec<ManifestStep> = survey.kept.iter().map(kept).collect();
     for image in &survey.images {
-        let manifest = image.manifest.clone();
-        let (action, because) = match renaming.apply(&manifest)? {
-            Renamed::Not => as_present(
-                survey.presence.get(&manifest.descriptor().digest),
-                &manifest,
-            ),
-            _ => (ManifestAction::Rewrite, changed(&manifest)),
+        let manifest = &image.manifest;
+        let (action, because) = match renaming.apply(manifest)? {
+            Renamed::Not => {
+                as_present(survey.presence.get(&manifest.descriptor().digest), manifest)
+            }
+            _ => (ManifestAction::Rewrite, changed(manifest)),
         };
         steps.push(ManifestStep {
-            manifest,
+            manifest: manifest.descriptor().clone(),
+            content: Some(manifest.clone()),
             action,
             because,
         });
@@ -31,16 +31,25 @@ pub(super) fn manifest_steps(survey: &Survey, blobs: &[BlobStep]) -> Result<Vec<
     Ok(steps)
 }
 
+fn kept(manifest: &Descriptor) -> ManifestStep {
+    ManifestStep {
+        manifest: manifest.clone(),
+        content: None,
+        action: ManifestAction::Keep(manifest.digest.clone()),
+        because: Reason::Vouched,
+    }
+}
+
 /// The last manifest is the one that the names stand for: it may stand there already, in the same
 /// words or in others that say the same.
 fn settle_root(survey: &Survey, renaming: &Renaming, steps: &mut [ManifestStep]) {
     let Some((root, below)) = steps.split_last_mut() else {
         return;
     };
-    let digest = &root.manifest.descriptor().digest;
+    let digest = &root.manifest.digest;
     match &root.action {
         ManifestAction::Keep(digest)
-            if standing(survey, |current| current.descriptor().digest == *digest).is_none() =>
+            if standing(survey, |current| current.descriptor.digest == *digest).is_none() =>
         {
             (root.action, root.because) = (ManifestAction::Name, Reason::NameMoves);
         }
@@ -48,9 +57,12 @@ fn settle_root(survey: &Survey, renaming: &Renaming, steps: &mut [ManifestStep])
             let Some(new) = renaming.manifests.get(digest) else {
                 return;
             };
-            let same = |current: &Manifest| says_the_same(survey, current, new);
+            let same = |current: &Standing| {
+                let current = current.manifest.as_ref();
+                current.is_some_and(|current| says_the_same(survey, current, new))
+            };
             if let Some(current) = standing(survey, same) {
-                root.action = ManifestAction::Keep(current.descriptor().digest.clone());
+                root.action = ManifestAction::Keep(current.descriptor.digest.clone());
                 root.because = Reason::SameImage;
                 settle_below(renaming, below);
             }
@@ -62,7 +74,7 @@ fn settle_root(survey: &Survey, renaming: &Renaming, steps: &mut [ManifestStep])
 /// What stands below a root that is there is there, too.
 fn settle_below(renaming: &Renaming, below: &mut [ManifestStep]) {
     for step in below {
-        let known = renaming.manifests.get(&step.manifest.descriptor().digest);
+        let known = renaming.manifests.get(&step.manifest.digest);
         if let (ManifestAction::Rewrite, Some(new)) = (&step.action, known) {
             step.action = ManifestAction::Keep(new.descriptor().digest.clone());
             step.because = Reason::SameImage;
@@ -70,8 +82,8 @@ fn settle_below(renaming: &Renaming, below: &mut [ManifestStep]) {
     }
 }
 
-/// The manifest for which every name stands, if it is as asked; without names, any that is.
-fn standing(survey: &Survey, is_so: impl Fn(&Manifest) -> bool) -> Option<&Manifest> {
+/// What every name stands for, if it is as asked; without names, any that is.
+fn standing(survey: &Survey, is_so: impl Fn(&Standing) -> bool) -> Option<&Standing> {
     if survey.tags.is_empty() {
         return survey
             .current
@@ -84,9 +96,9 @@ fn standing(survey: &Survey, is_so: impl Fn(&Manifest) -> bool) -> Option<&Manif
         .first()?
         .as_ref()
         .filter(|first| is_so(first))?;
-    let is_first = |current: &Option<Manifest>| {
-        let current = current.as_ref().map(|current| &current.descriptor().digest);
-        current == Some(&first.descriptor().digest)
+    let is_first = |current: &Option<Standing>| {
+        let current = current.as_ref().map(|current| &current.descriptor.digest);
+        current == Some(&first.descriptor.digest)
     };
     survey.current.iter().all(is_first).then_some(first)
 }
@@ -94,11 +106,13 @@ fn standing(survey: &Survey, is_so: impl Fn(&Manifest) -> bool) -> Option<&Manif
 fn says_the_same(survey: &Survey, current: &Manifest, new: &Manifest) -> bool {
     let is_there = |child: &Descriptor| {
         let presence = survey.presence.get(&child.digest);
-        matches!(presence, Some(Presence::Recorded | Presence::Checked))
-            || survey
-                .absent
-                .iter()
-                .any(|absent| absent.digest == child.digest)
+        matches!(
+            presence,
+            Some(Presence::Recorded | Presence::Checked | Presence::Vouched)
+        ) || survey
+            .absent
+            .iter()
+            .any(|absent| absent.digest == child.digest)
     };
     match (current.as_image(), new.as_image()) {
         (Some(one), Some(other)) => {
@@ -123,6 +137,7 @@ fn says_the_same(survey: &Survey, current: &Manifest, new: &Manifest) -> bool {
 fn as_present(presence: Option<&Presence>, manifest: &Manifest) -> (ManifestAction, Reason) {
     let keep = ManifestAction::Keep(manifest.descriptor().digest.clone());
     match presence {
+        Some(Presence::Vouched) => (keep, Reason::Vouched),
         Some(Presence::Recorded) => (keep, Reason::Recorded),
         Some(Presence::Checked) => (keep, Reason::Checked),
         Some(Presence::Damaged(how)) => (ManifestAction::Send, Reason::Damaged(how.clone())),

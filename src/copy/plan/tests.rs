@@ -1,4 +1,5 @@
 use super::*;
+use crate::copy::Standing;
 use crate::image::{Config, Digest, Manifest, MediaType};
 
 const PLAIN: Compression = Compression::None;
@@ -32,7 +33,10 @@ fn image_of(layers: &[Descriptor]) -> Given {
             manifest,
             config: Some(Config::parse(text.as_bytes()).unwrap()),
         }],
+        expected: None,
+        kept: Vec::new(),
         absent: Vec::new(),
+        mount: None,
         presence: BTreeMap::new(),
         known_layers: Vec::new(),
         current: vec![None],
@@ -71,7 +75,7 @@ impl Given {
     }
 
     fn standing(mut self, current: Manifest) -> Self {
-        self.survey.current = vec![Some(current)];
+        self.survey.current = vec![stands(current)];
         self
     }
 
@@ -98,6 +102,13 @@ impl Given {
         let step = plan.manifests.last().unwrap();
         (step.action.clone(), step.because.clone())
     }
+}
+
+fn stands(current: Manifest) -> Option<Standing> {
+    Some(Standing {
+        descriptor: current.descriptor().clone(),
+        manifest: Some(current),
+    })
 }
 
 fn keep(stored: &Descriptor) -> BlobAction {
@@ -256,11 +267,11 @@ fn every_name_must_stand_for_the_same() {
     let manifest = given.manifest();
     given = given.with(&manifest, Presence::Recorded);
     let other = Manifest::image(&given.config, &[]).unwrap();
-    for second in [None, Some(other)] {
-        given.survey.current = vec![Some(own.clone()), second];
+    for second in [None, stands(other)] {
+        given.survey.current = vec![stands(own.clone()), second];
         assert_eq!(given.root().0, ManifestAction::Name);
     }
-    given.survey.current = vec![Some(own.clone()), Some(own)];
+    given.survey.current = vec![stands(own.clone()), stands(own)];
     assert!(matches!(given.root().0, ManifestAction::Keep(_)));
 }
 
@@ -273,9 +284,9 @@ fn without_a_name_it_is_enough_to_be_given_out() {
     given = given.with(&manifest, Presence::Recorded);
     given.survey.tags.clear();
     let other = Manifest::image(&given.config, &[]).unwrap();
-    given.survey.current = vec![Some(other.clone())];
+    given.survey.current = vec![stands(other.clone())];
     assert_eq!(given.root().0, ManifestAction::Name);
-    given.survey.current = vec![Some(other), None, Some(own)];
+    given.survey.current = vec![stands(other), None, stands(own)];
     assert!(matches!(given.root().0, ManifestAction::Keep(_)));
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 
 use crate::error::Result;
-use crate::image::{Compression, Descriptor, DiffId, Digest, Manifest, Tag};
+use crate::image::{Compression, Descriptor, DiffId, Digest, Manifest, Repository, Tag};
 use crate::store::compress::Coding;
 
 /// What will be done to copy one image.
@@ -52,6 +52,11 @@ pub enum BlobAction {
     },
     /// It travels as it is.
     Send,
+    /// The registry takes it from another of its repositories; it travels only if that fails.
+    Mount {
+        /// Which.
+        from: Repository,
+    },
     /// It travels, and is compressed on the way.
     Recompress {
         /// How.
@@ -65,8 +70,10 @@ pub enum BlobAction {
 #[derive(Debug, Clone, Serialize)]
 pub struct ManifestStep {
     /// The manifest at the source.
-    #[serde(serialize_with = "descriptor_of")]
-    pub manifest: Manifest,
+    pub manifest: Descriptor,
+    /// Its content, unless it was not read because the destination has it.
+    #[serde(skip)]
+    pub content: Option<Manifest>,
     /// What is done.
     pub action: ManifestAction,
     /// Why.
@@ -96,6 +103,8 @@ pub enum Reason {
     Recorded,
     /// The destination has it, and it was read and is right.
     Checked,
+    /// The destination has it, and takes nothing unchecked.
+    Vouched,
     /// The destination has something else under its name.
     Damaged(String),
     /// The destination has a layer that unpacks to the same.
@@ -118,7 +127,7 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Reason::Missing => f.write_str("not at the destination"),
-            Reason::Recorded => f.write_str("already there"),
+            Reason::Recorded | Reason::Vouched => f.write_str("already there"),
             Reason::Checked => f.write_str("already there, read and right"),
             Reason::Damaged(how) => write!(f, "the one there {how}"),
             Reason::SameDiffId => f.write_str("a layer there unpacks to the same"),
@@ -139,10 +148,6 @@ impl Serialize for Reason {
     }
 }
 
-fn descriptor_of<S: Serializer>(manifest: &Manifest, serializer: S) -> Result<S::Ok, S::Error> {
-    manifest.descriptor().serialize(serializer)
-}
-
 /// What a plan comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -155,13 +160,15 @@ pub struct Totals {
     pub kept: usize,
     /// How many bytes those have.
     pub kept_bytes: u64,
+    /// How many blobs the registry takes from another of its repositories.
+    pub mounted: usize,
 }
 
 impl Plan {
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
         let idle = |step: &ManifestStep| matches!(step.action, ManifestAction::Keep(_));
-        self.totals().moving == 0 && self.manifests.iter().all(idle)
+        self.totals().moving == 0 && self.totals().mounted == 0 && self.manifests.iter().all(idle)
     }
 
     /// What it comes to.
@@ -178,6 +185,7 @@ impl Plan {
                         totals.moving += 1;
                         totals.bytes += step.blob.size;
                     }
+                    BlobAction::Mount { .. } => totals.mounted += 1,
                     BlobAction::Leave => {}
                 }
                 totals

@@ -4,29 +4,35 @@
 
 mod checked;
 mod diff_id;
+mod pieces;
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use futures_util::stream::{self, StreamExt as _};
 
 use super::compress::{self, Coding, Sink, Workers};
 use crate::error::{Attempt as _, Error, ErrorKind, Result};
 use crate::image::{Algorithm, Compression, Descriptor, DiffId, Hasher, MediaType};
-use checked::Checked;
+use checked::{Check, Checked};
 use diff_id::DiffIdCheck;
+use pieces::PieceReader;
+
+pub use pieces::{Content, Pieces};
 
 /// How many bytes are read and handed on at a time: few enough that they are still in the cache of
 /// the core when they are hashed and written.
 const PIECE: usize = 256 << 10;
 
 /// Where the bytes of a blob are.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 enum Payload {
     Memory(Bytes),
     File(FileRange),
+    Content(Arc<dyn Content>),
 }
 
 /// A stretch of a file, read without moving the file's own position, so that several tasks can
@@ -79,6 +85,11 @@ impl Blob {
     /// Content in a file.
     pub fn file(descriptor: Descriptor, range: FileRange) -> Self {
         Self::new(descriptor, Payload::File(range))
+    }
+
+    /// Content that comes piece by piece.
+    pub fn content(descriptor: Descriptor, content: Arc<dyn Content>) -> Self {
+        Self::new(descriptor, Payload::Content(content))
     }
 
     fn new(descriptor: Descriptor, payload: Payload) -> Self {
@@ -138,6 +149,11 @@ impl Blob {
         }
     }
 
+    /// Whether what it is called is known only when it has been read.
+    pub(crate) fn is_recompressed(&self) -> bool {
+        self.recoding.is_some()
+    }
+
     /// The same blob, to be read from another file that should hold the same bytes.
     #[must_use]
     pub(crate) fn read_from(mut self, range: FileRange) -> Self {
@@ -152,37 +168,73 @@ impl Blob {
     /// `Corrupt` if size, digest or DiffId are wrong; otherwise what reading or `sink` gives.
     pub fn pour(self, sink: &mut Sink<'_>) -> Result<Receipt> {
         let descriptor = self.descriptor.clone();
-        let what = || {
-            format!(
-                "cannot read {} ({} bytes)",
-                descriptor.digest, descriptor.size
-            )
-        };
         match self.recoding {
             Some(_) => self.pour_recoded(sink),
             None => self.pour_verbatim(sink),
         }
-        .attempting(what)
+        .attempting(|| cannot_read(&descriptor))
+    }
+
+    /// Reads everything, piece by piece, without blocking. What came counts only if the end comes
+    /// without an error; the piece that completes the blob comes only if all of it is right.
+    ///
+    /// Errors are those of [`Blob::pour`].
+    pub fn pieces(self) -> Pieces {
+        let plain = self.recoding.is_none() && self.diff_id.is_none();
+        match self.payload {
+            Payload::Content(content) if plain => {
+                let descriptor = self.descriptor.clone();
+                let checked = pieces::checked(content, Check::new(&descriptor), self.watch);
+                let what = move |error: Error| error.attempting(cannot_read(&descriptor));
+                checked.map(move |piece| piece.map_err(&what)).boxed()
+            }
+            Payload::Memory(_) if plain => match self.read() {
+                Ok(bytes) => stream::iter([Ok(bytes)]).boxed(),
+                Err(error) => stream::iter([Err(error)]).boxed(),
+            },
+            _ => pieces::poured(self),
+        }
+    }
+
+    /// The whole content; blocks the thread.
+    fn read(self) -> Result<Bytes> {
+        let mut bytes = BytesMut::new();
+        self.pour(&mut |piece| {
+            bytes.extend_from_slice(piece);
+            Ok(())
+        })?;
+        Ok(bytes.freeze())
     }
 
     /// The whole content, in memory.
     ///
     /// # Errors
     /// `Invalid` if it is larger than `limit` bytes; otherwise as [`Blob::pour`].
-    pub fn bytes(self, limit: u64) -> Result<Bytes> {
-        if self.descriptor.size > limit {
-            let what = format!(
-                "{} bytes are over the limit of {limit}",
-                self.descriptor.size
-            );
-            return Err(Error::new(ErrorKind::Invalid, what));
+    pub async fn bytes(self, limit: u64) -> Result<Bytes> {
+        self.check_limit(limit)?;
+        let mut bytes = BytesMut::new();
+        let mut pieces = self.pieces();
+        while let Some(piece) = pieces.next().await {
+            bytes.extend_from_slice(&piece?);
         }
-        let mut bytes = Vec::new();
-        self.pour(&mut |piece| {
-            bytes.extend_from_slice(piece);
-            Ok(())
-        })?;
-        Ok(bytes.into())
+        Ok(bytes.freeze())
+    }
+
+    /// As [`Blob::bytes`]; blocks the thread.
+    pub(crate) fn bytes_here(self, limit: u64) -> Result<Bytes> {
+        self.check_limit(limit)?;
+        self.read()
+    }
+
+    fn check_limit(&self, limit: u64) -> Result<()> {
+        let size = self.descriptor.size;
+        match size > limit {
+            true => Err(Error::new(
+                ErrorKind::Invalid,
+                format!("{size} bytes are over the limit of {limit}"),
+            )),
+            false => Ok(()),
+        }
     }
 
     fn pour_verbatim(self, sink: &mut Sink<'_>) -> Result<Receipt> {
@@ -191,7 +243,7 @@ impl Blob {
             (Some(diff_id), Some(compression)) => DiffIdCheck::new(diff_id, compression)?,
             _ => None,
         };
-        let mut from = Checked::new(self.payload.reader(), &self.descriptor, self.watch);
+        let mut from = Checked::new(self.payload.reader()?, &self.descriptor, self.watch);
         let mut buffer = vec![0; PIECE.min(clamped(self.descriptor.size).max(1))];
         loop {
             let n = from.read(&mut buffer)?;
@@ -222,7 +274,7 @@ impl Blob {
             .media_type
             .compression()
             .unwrap_or(Compression::None);
-        let stored = Checked::new(self.payload.reader(), &self.descriptor, self.watch);
+        let stored = Checked::new(self.payload.reader()?, &self.descriptor, self.watch);
         let mut hasher = Hasher::new(Algorithm::Sha256);
         let mut size = 0;
         let mut counted = |piece: &[u8]| {
@@ -247,12 +299,17 @@ impl Blob {
 }
 
 impl Payload {
-    fn reader(self) -> Box<dyn Read + Send> {
-        match self {
+    fn reader(self) -> Result<Box<dyn Read + Send>> {
+        Ok(match self {
             Payload::Memory(bytes) => Box::new(io::Cursor::new(bytes)),
             Payload::File(range) => Box::new(RangeReader { range, at: 0 }),
-        }
+            Payload::Content(content) => Box::new(PieceReader::new(content)?),
+        })
     }
+}
+
+fn cannot_read(blob: &Descriptor) -> String {
+    format!("cannot read {} ({} bytes)", blob.digest, blob.size)
 }
 
 impl FileRange {

@@ -194,11 +194,11 @@ fn a_watcher_hears_of_every_byte_once() {
     assert_eq!(seen.load(Ordering::Relaxed), 3_000_000);
 }
 
-#[test]
-fn what_is_too_large_for_memory_is_not_read() {
+#[tokio::test]
+async fn what_is_too_large_for_memory_is_not_read() {
     assert_eq!(
-        of(b"hello").bytes(4).unwrap_err().kind(),
+        of(b"hello").bytes(4).await.unwrap_err().kind(),
         ErrorKind::Invalid
     );
-    assert_eq!(of(b"hello").bytes(5).unwrap(), "hello");
+    assert_eq!(of(b"hello").bytes(5).await.unwrap(), "hello");
 }

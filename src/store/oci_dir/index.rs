@@ -118,6 +118,38 @@ pub(super) fn with_image(
     Ok(Some(serde_json::to_vec(&index)?))
 }
 
+/// The text without what `name` names: the entry of a tag, or all entries of a digest. `None` if
+/// there is none. Whatever else the text holds stays as it is.
+pub(super) fn without(text: Option<&[u8]>, name: &Name) -> Result<Option<Vec<u8>>> {
+    let Some(text) = text else {
+        return Ok(None);
+    };
+    let listed = entries(text)?;
+    let mut index: Value = serde_json::from_slice(text)?;
+    let goes = |position: usize, entry: &Descriptor| match name {
+        Name::Sole => true,
+        Name::At(at) => position == *at,
+        Name::Tag(tag) => entry.ref_name() == Some(tag.as_str()),
+        Name::Digest(digest) => entry.digest == *digest,
+        Name::Pinned(tag, digest) => {
+            entry.ref_name() == Some(tag.as_str()) && entry.digest == *digest
+        }
+    };
+    let keeps: Vec<bool> = listed
+        .iter()
+        .enumerate()
+        .map(|(position, entry)| !goes(position, entry))
+        .collect();
+    if keeps.iter().all(|keep| *keep) {
+        return Ok(None);
+    }
+    if let Some(list) = index.get_mut("manifests").and_then(Value::as_array_mut) {
+        let mut keeps = keeps.into_iter();
+        list.retain(|_| keeps.next().unwrap_or(true));
+    }
+    Ok(Some(serde_json::to_vec(&index)?))
+}
+
 /// Puts the entry where the tag stood first; further entries of that tag go.
 fn put(list: &mut Vec<Value>, image: &Descriptor, tag: &Tag) {
     let is_tagged = |entry: &Value| tag_of(entry) == Some(tag.as_str());

@@ -236,7 +236,7 @@ impl Layout {
     }
 
     fn config(&self, descriptor: &Descriptor) -> Result<Config> {
-        Config::parse(&self.blob(descriptor)?.bytes(Config::LIMIT)?)
+        Config::parse(&self.blob(descriptor)?.bytes_here(Config::LIMIT)?)
     }
 
     /// Whether a layer really unpacks to `diff_id`: known from before, or read now.

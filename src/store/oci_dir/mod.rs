@@ -164,6 +164,15 @@ impl Destination for OciDir {
         blocking(move || writer.put_manifest(&manifest, tags.as_deref())).await
     }
 
+    async fn delete(&self, name: &Name) -> Result<()> {
+        if self.resolve(name).await?.is_none() {
+            let what = format!("{self} has no image {name}");
+            return Err(Error::new(ErrorKind::NotFound, what));
+        }
+        let (writer, name) = (Arc::clone(&self.writer), name.clone());
+        blocking(move || writer.withdraw(&name)).await
+    }
+
     async fn finish(&self) -> Result<()> {
         let _idle = self.busy.write().await;
         let writer = Arc::clone(&self.writer);

@@ -19,7 +19,7 @@ use super::ledger::Change;
 use super::lock::{Lock, is_dead, make_stage, remove_tree, stages, sweep};
 use super::{index, ledger};
 use crate::error::{Attempt as _, Error, ErrorKind, Result};
-use crate::image::{Descriptor, Digest, Tag};
+use crate::image::{Descriptor, Digest, Name, Tag};
 
 const MARKER: (&str, &[u8]) = ("oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#);
 
@@ -138,11 +138,25 @@ impl Session {
             self.check(piece)?;
         }
         self.sync_blobs()?;
+        self.change_index(|text| index::with_image(text, image, tags))
+    }
+
+    /// Gives an image out no more.
+    pub(super) fn withdraw(&self, name: &Name) -> Result<()> {
+        let _lock = self.lock()?;
+        self.change_index(|text| index::without(text, name))
+    }
+
+    /// Replaces `index.json` in one step by what `change` makes of it; `None` leaves it.
+    fn change_index(
+        &self,
+        change: impl Fn(Option<&[u8]>) -> Result<Option<Vec<u8>>>,
+    ) -> Result<()> {
         // Writers that know nothing of our lock are seen by the file having changed meanwhile.
         for _ in 0..100 {
             let before = self.root.read("index.json", index::LIMIT)?;
             let text = before.as_ref().map(|(text, _)| text.as_slice());
-            let Some(text) = index::with_image(text, image, tags)? else {
+            let Some(text) = change(text)? else {
                 return Ok(());
             };
             let staged = self.write_staged(&text)?;

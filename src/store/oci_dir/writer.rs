@@ -13,7 +13,7 @@ use super::ledger::Change;
 use super::lock::needs_sweep;
 use super::session::{Session, Staged};
 use crate::error::{Attempt as _, Error, ErrorKind, Result};
-use crate::image::{Descriptor, Manifest, Tag};
+use crate::image::{Descriptor, Manifest, Name, Tag};
 use crate::store::blob::{Blob, FileRange, Receipt};
 use crate::store::locked;
 
@@ -81,6 +81,12 @@ impl Writer {
         self.session()?
             .publish(descriptor, tags, &self.pieces(manifest))
             .attempting(|| format!("cannot change index.json of {}", self.layout))
+    }
+
+    /// Gives an image out no more; its blobs stay.
+    pub(super) fn withdraw(&self, name: &Name) -> Result<()> {
+        let withdrawn = self.session().and_then(|session| session.withdraw(name));
+        withdrawn.attempting(|| format!("cannot change index.json of {}", self.layout))
     }
 
     /// Everything that an image needs of this directory: what is in it and below it.

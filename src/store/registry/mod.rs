@@ -1,5 +1,133 @@
 //! Registries, by the OCI distribution specification and with the quirks that they have.
+//!
+//! [`Registries`] is what one side of a copy may do; [`Registry`] is one repository, as a place to
+//! read from and to write to. Retries, resumed downloads, tokens and limits are private to this
+//! module: whoever copies sees answers and errors.
 
+mod auth;
+mod clients;
 pub mod conf;
 pub mod credentials;
+mod download;
+mod end;
+mod gate;
 mod headers;
+mod host;
+mod options;
+mod policy;
+mod referrers;
+mod repository;
+mod retry;
+mod send;
+mod shown;
+mod spool;
+mod trouble;
+mod upload;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use crate::error::{Attempt as _, Result};
+use crate::image::Repository;
+use crate::store::locked;
+use auth::Scopes;
+use conf::Endpoint;
+use end::End;
+use gate::Gates;
+use host::Host;
+
+pub use options::{Limits, Login, Options};
+pub use repository::Registry;
+pub use retry::RetryPolicy;
+
+/// All registries, as one side of a copy may reach them. Everything that is opened through one of
+/// these shares connections, tokens, and what was learnt.
+pub struct Registries {
+    options: Arc<Options>,
+    gates: Arc<Gates>,
+    hosts: Mutex<HashMap<(String, bool), Arc<Host>>>,
+}
+
+impl Registries {
+    /// Reached so.
+    pub fn new(options: Options) -> Self {
+        Self {
+            options: Arc::new(options),
+            gates: Arc::default(),
+            hosts: Mutex::default(),
+        }
+    }
+
+    /// The other side of a copy, reached otherwise. How much a registry is asked at once, and when
+    /// it wants to be left alone, still counts for both.
+    #[must_use]
+    pub fn beside(&self, options: Options) -> Self {
+        Self {
+            options: Arc::new(options),
+            gates: Arc::clone(&self.gates),
+            hosts: Mutex::default(),
+        }
+    }
+
+    /// A repository to read from: at its mirrors, if it has any, and then at its own place.
+    ///
+    /// # Errors
+    /// `Denied` if the registry is blocked; otherwise what reading certificates gives.
+    pub fn source(&self, repository: &Repository) -> Result<Registry> {
+        let conf = &self.options.conf;
+        let by_tag = self.ends(&conf.endpoints(repository, false)?, "pull")?;
+        let by_digest = self.ends(&conf.endpoints(repository, true)?, "pull")?;
+        for end in &by_digest {
+            locked(&end.host.learnt.sources).insert(end.path.clone());
+        }
+        Ok(Registry::new(repository.clone(), by_tag, by_digest))
+    }
+
+    /// A repository to write to. Open what is read first: blobs can be mounted from there.
+    ///
+    /// # Errors
+    /// As [`Registries::source`].
+    pub fn destination(&self, repository: &Repository) -> Result<Registry> {
+        let end = self.options.conf.destination(repository)?;
+        let mut ends = self.ends(&[end], "pull,push")?;
+        for end in &mut ends {
+            for source in locked(&end.host.learnt.sources).iter().take(10) {
+                end.scopes = end.scopes.clone().reading(source);
+            }
+        }
+        Ok(Registry::new(repository.clone(), ends.clone(), ends))
+    }
+
+    /// A repository to delete from.
+    ///
+    /// # Errors
+    /// As [`Registries::source`].
+    pub fn to_delete(&self, repository: &Repository) -> Result<Registry> {
+        let end = self.options.conf.destination(repository)?;
+        let ends = self.ends(&[end], "pull,delete")?;
+        Ok(Registry::new(repository.clone(), ends.clone(), ends))
+    }
+
+    fn ends(&self, endpoints: &[Endpoint], actions: &str) -> Result<Vec<End>> {
+        let end = |endpoint: &Endpoint| {
+            Ok(End {
+                host: self.host(endpoint)?,
+                path: endpoint.path.clone(),
+                is_mirror: endpoint.is_mirror,
+                scopes: Scopes::of(&endpoint.path, actions),
+            })
+        };
+        endpoints.iter().map(end).collect()
+    }
+
+    fn host(&self, endpoint: &Endpoint) -> Result<Arc<Host>> {
+        let key = (endpoint.registry.clone(), endpoint.insecure);
+        let mut hosts = locked(&self.hosts);
+        if let Some(host) = hosts.get(&key) {
+            return Ok(Arc::clone(host));
+        }
+        let host = Host::new(endpoint, &self.options, &self.gates)
+            .attempting(|| format!("cannot reach {}", endpoint.registry))?;
+        Ok(Arc::clone(hosts.entry(key).or_insert(Arc::new(host))))
+    }
+}

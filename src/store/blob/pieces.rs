@@ -1,0 +1,136 @@
+//! Content that comes and goes piece by piece, without a thread of its own.
+
+use std::io::{self, Read};
+use std::sync::Arc;
+
+use bytes::{Buf as _, Bytes};
+use futures_util::future::BoxFuture;
+use futures_util::stream::{self, BoxStream, StreamExt as _};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use super::checked::Check;
+use super::{Blob, Watch};
+use crate::error::{Error, ErrorKind, Result};
+
+/// Content in pieces. The first error ends it.
+pub type Pieces = BoxStream<'static, Result<Bytes>>;
+
+/// Content that is fetched piece by piece, and can be fetched again.
+pub trait Content: Send + Sync {
+    /// Begins to fetch it from its first byte. What comes is not checked yet.
+    fn open(&self) -> BoxFuture<'static, Result<Pieces>>;
+}
+
+/// How many pieces are ready at most before they are asked for.
+const AHEAD: usize = 2;
+
+/// Checks pieces in a task of its own, so that many blobs are hashed on many cores. The piece that
+/// completes the content is held back until the end has been seen and found right (S-12).
+pub(super) fn checked(content: Arc<dyn Content>, mut check: Check, watch: Option<Watch>) -> Pieces {
+    from_task(move |to| async move {
+        let mut pieces = content.open().await?;
+        let mut last = None;
+        while let Some(piece) = pieces.next().await {
+            let piece = piece?;
+            if piece.is_empty() {
+                continue;
+            }
+            check.take(&piece)?;
+            if let Some(watch) = &watch {
+                watch(piece.len() as u64);
+            }
+            match check.left() {
+                0 => last = Some(piece),
+                _ => send(&to, piece).await?,
+            }
+        }
+        check.end()?;
+        match last {
+            Some(last) => send(&to, last).await,
+            None => Ok(()),
+        }
+    })
+}
+
+/// Pours a blob in a thread, for files and for what is compressed on the way.
+pub(super) fn poured(blob: Blob) -> Pieces {
+    from_task(move |to| async move {
+        let pour = move || {
+            blob.pour(&mut |piece| {
+                let piece = Bytes::copy_from_slice(piece);
+                to.blocking_send(Ok(piece)).map_err(|_| gone())
+            })
+        };
+        crate::store::blocking(pour).await.map(|_| ())
+    })
+}
+
+async fn send(to: &mpsc::Sender<Result<Bytes>>, piece: Bytes) -> Result<()> {
+    to.send(Ok(piece)).await.map_err(|_| gone())
+}
+
+fn gone() -> Error {
+    Error::new(ErrorKind::Interrupted, "nobody reads any more")
+}
+
+/// What a task sends; its error comes last. The task ends when the pieces are dropped.
+fn from_task<F>(task: impl FnOnce(mpsc::Sender<Result<Bytes>>) -> F) -> Pieces
+where
+    F: Future<Output = Result<()>> + Send + 'static,
+{
+    let (to, from) = mpsc::channel(AHEAD);
+    let running = task(to.clone());
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move {
+        if let Err(error) = running.await {
+            // Whoever does not read any more needs no error.
+            let _ = to.send(Err(error)).await;
+        }
+    });
+    // The set goes with the stream: dropping it ends the task.
+    stream::unfold((from, tasks), |(mut from, tasks)| async {
+        from.recv().await.map(|piece| (piece, (from, tasks)))
+    })
+    .boxed()
+}
+
+/// Reads pieces from a thread that may block.
+pub(super) struct PieceReader {
+    runtime: Handle,
+    content: Option<Arc<dyn Content>>,
+    pieces: Pieces,
+    current: Bytes,
+}
+
+impl PieceReader {
+    pub(super) fn new(content: Arc<dyn Content>) -> Result<Self> {
+        let no_runtime = |error| Error::new(ErrorKind::Io, format!("cannot wait: {error}"));
+        Ok(Self {
+            runtime: Handle::try_current().map_err(no_runtime)?,
+            content: Some(content),
+            pieces: stream::empty().boxed(),
+            current: Bytes::new(),
+        })
+    }
+}
+
+impl Read for PieceReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if let Some(content) = self.content.take() {
+            self.pieces = self.runtime.block_on(content.open())?;
+        }
+        while self.current.is_empty() {
+            match self.runtime.block_on(self.pieces.next()) {
+                Some(piece) => self.current = piece?,
+                None => return Ok(0),
+            }
+        }
+        let n = buffer.len().min(self.current.len());
+        if let Some(part) = buffer.get_mut(..n) {
+            self.current.copy_to_slice(part);
+        }
+        Ok(n)
+    }
+}

@@ -1,0 +1,111 @@
+//! One gate for each registry: how much is asked of it at once, and when it wants to be left alone.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+use tracing::debug;
+
+use super::options::Limits;
+use crate::error::{Error, ErrorKind, Result};
+use crate::image::Repository;
+use crate::store::locked;
+
+/// What a request is for. Each line has places of its own, so that a blob that is read can always be
+/// written, and small questions never wait for large blobs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Line {
+    /// Manifests, lists, sessions: everything small.
+    Control,
+    /// A blob that is read.
+    Download,
+    /// A blob that is written.
+    Upload,
+}
+
+/// The gate of one registry.
+pub(super) struct Gate {
+    control: Arc<Semaphore>,
+    download: Arc<Semaphore>,
+    upload: Arc<Semaphore>,
+    /// Nobody passes before.
+    closed_until: Mutex<Option<Instant>>,
+}
+
+/// How much Docker Hub is asked at once: as much as Docker itself does.
+const HUB: usize = 3;
+
+impl Gate {
+    fn new(registry: &str, limits: &Limits) -> Self {
+        let (transfers, requests) = match registry {
+            Repository::HUB => (HUB.min(limits.transfers), HUB.min(limits.requests)),
+            _ => (limits.transfers, limits.requests),
+        };
+        let places = |n: usize| Arc::new(Semaphore::new(n.max(1)));
+        Self {
+            control: places(requests),
+            download: places(transfers),
+            upload: places(transfers),
+            closed_until: Mutex::default(),
+        }
+    }
+
+    /// Waits until the registry may be asked, and takes a place.
+    pub(super) async fn pass(&self, line: Line) -> Result<OwnedSemaphorePermit> {
+        let semaphore = self.places(line);
+        let closed = |_| Error::new(ErrorKind::Interrupted, "no more requests are made");
+        let place = semaphore.acquire_owned().await.map_err(closed)?;
+        self.opened().await;
+        Ok(place)
+    }
+
+    /// A place in a line, if one is free at once and the gate is open.
+    pub(super) fn spare(&self, line: Line) -> Option<OwnedSemaphorePermit> {
+        match *locked(&self.closed_until) {
+            Some(until) if until > Instant::now() => None,
+            _ => self.places(line).try_acquire_owned().ok(),
+        }
+    }
+
+    fn places(&self, line: Line) -> Arc<Semaphore> {
+        Arc::clone(match line {
+            Line::Control => &self.control,
+            Line::Download => &self.download,
+            Line::Upload => &self.upload,
+        })
+    }
+
+    /// Leaves the registry alone for so long: every request waits.
+    pub(super) fn close_for(&self, wait: Duration) {
+        debug!(?wait, "the registry wants to be left alone");
+        let mut closed = locked(&self.closed_until);
+        let until = Instant::now() + wait;
+        *closed = Some(closed.map_or(until, |before| before.max(until)));
+    }
+
+    async fn opened(&self) {
+        loop {
+            let until = *locked(&self.closed_until);
+            match until {
+                Some(until) if until > Instant::now() => tokio::time::sleep_until(until).await,
+                _ => return,
+            }
+        }
+    }
+}
+
+/// The gates of all registries of a run. Both sides of a copy share them.
+#[derive(Default)]
+pub(super) struct Gates(Mutex<HashMap<String, Arc<Gate>>>);
+
+impl Gates {
+    pub(super) fn of(&self, registry: &str, limits: &Limits) -> Arc<Gate> {
+        let mut gates = locked(&self.0);
+        let gate = gates
+            .entry(registry.to_string())
+            .or_insert_with(|| Arc::new(Gate::new(registry, limits)));
+        Arc::clone(gate)
+    }
+}

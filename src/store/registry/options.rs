@@ -1,0 +1,108 @@
+//! How registries are reached: all that a user can say about one side of a copy.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::conf::{Places, RegistriesConf};
+use super::credentials::{Credential, Environment, Keyring};
+use super::retry::RetryPolicy;
+
+/// Who we are to registries.
+#[derive(Debug, Clone)]
+pub enum Login {
+    /// Whoever the files and helpers of containers tools say.
+    Keyring(Arc<Keyring>),
+    /// Nobody: no credential is looked up or sent.
+    Anonymous,
+    /// This one, at the registry of the reference that it was given for and at no other.
+    As(Credential),
+}
+
+/// How patient to be, and how much to do at once.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// How long a connection may take to come about.
+    pub connect: Duration,
+    /// How long a registry may take to begin its answer.
+    pub answer: Duration,
+    /// How long nothing may move in a transfer, in either direction.
+    pub idle: Duration,
+    /// How long a registry may take to store what it was sent: those above object stores copy it.
+    pub commit: Duration,
+    /// How many blobs are read from one registry at once, and how many are written.
+    pub transfers: usize,
+    /// How many other requests are made to one registry at once.
+    pub requests: usize,
+    /// From which size on, in bytes, a blob may be read in several ranges at once.
+    pub split: u64,
+    /// At how many bytes per second one connection is fast enough not to be helped by others.
+    pub fast: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(10),
+            answer: Duration::from_secs(60),
+            idle: Duration::from_secs(60),
+            commit: Duration::from_secs(15 * 60),
+            transfers: 8,
+            requests: 16,
+            split: 64 << 20,
+            fast: 100 << 20,
+        }
+    }
+}
+
+/// How one side of a copy reaches registries.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Who we are.
+    pub login: Login,
+    /// Whether TLS is verified: `false` also allows plain HTTP. Without a word, verified, except on
+    /// this very machine (S-42).
+    pub tls_verify: Option<bool>,
+    /// The directory with certificates for this side, in place of `certs.d`.
+    pub certificates: Option<PathBuf>,
+    /// Where `certs.d` is looked for.
+    pub places: Places,
+    /// Mirrors, insecure and blocked registries.
+    pub conf: Arc<RegistriesConf>,
+    /// How often to try again, and when.
+    pub retry: RetryPolicy,
+    /// How patient to be.
+    pub limits: Limits,
+    /// Hosts of token servers that get credentials although they belong to another site (S-33).
+    pub trusted_realms: Vec<String>,
+}
+
+impl Options {
+    /// What the files and the environment of this process say.
+    ///
+    /// # Errors
+    /// `Invalid` if `registries.conf` cannot be understood; otherwise what reading it gives.
+    pub fn of_process() -> crate::error::Result<Self> {
+        let places = Places::of(|name| std::env::var_os(name));
+        Ok(Self {
+            login: Login::Keyring(Arc::new(Keyring::new(Environment::of_process()))),
+            conf: Arc::new(RegistriesConf::load(&places)?),
+            places,
+            ..Self::bare()
+        })
+    }
+
+    /// Nothing from files or the environment: nobody, at the registries themselves.
+    pub fn bare() -> Self {
+        Self {
+            login: Login::Anonymous,
+            tls_verify: None,
+            certificates: None,
+            places: Places::of(|_| None),
+            conf: Arc::default(),
+            retry: RetryPolicy::default(),
+            limits: Limits::default(),
+            trusted_realms: Vec::new(),
+        }
+    }
+}
