@@ -35,6 +35,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             BlobAction::Keep { .. } => "keep".to_string(),
             BlobAction::Send => "send".to_string(),
             BlobAction::Recompress { to } => format!("compress ({to})"),
+            BlobAction::Mount { .. } => "mount",
             BlobAction::Leave => "leave".to_string(),
         };
         let (blob, because) = (&step.blob, &step.because);

@@ -192,9 +192,10 @@ fn images_are_described_listed_and_verified() {
         said(&at(&desk, "inspect oci:out:latest --format json"))
     );
     insta::assert_snapshot!("tags", said(&at(&desk, "tags docker-archive:several.tar")));
+    insta::assert_snapshot!("tags-json", said(&at(&desk, "tags oci:out --format json")));
     insta::assert_snapshot!(
-        "tags-json",
-        said(&at(&desk, "list-tags oci:out --format json"))
+        "list-tags",
+        said(&at(&desk, "list-tags docker-archive:several.tar"))
     );
     insta::assert_snapshot!("verify", said(&at(&desk, "verify oci:out:latest")));
     insta::assert_snapshot!(

@@ -3,6 +3,7 @@
 mod execute;
 mod observe;
 mod plan;
+mod select;
 mod survey;
 
 use std::num::NonZeroUsize;
@@ -18,6 +19,7 @@ use crate::store::{Destination, Source};
 pub use execute::{Outcome, execute};
 pub use observe::{Event, Observer, Silent};
 pub use plan::{BlobAction, BlobStep, ManifestAction, ManifestStep, Plan, Reason, Totals, plan};
+pub use select::{Offer, Selected, Selection, Subset, must_be_read, select};
 pub use survey::{Standing, Survey, SurveyedImage, survey};
 
 /// One image to copy: from where, to where, and how.

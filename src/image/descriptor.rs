@@ -1,77 +1,12 @@
 //! Descriptors: how a document names content (OCI image specification, "Content Descriptors").
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use base64::Engine as _;
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Digest, MediaType, json};
-
-/// What a platform is, for choosing from an index.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
-pub struct Platform {
-    /// CPU, in Go's words: `amd64`, `arm64`.
-    #[serde(default)]
-    pub architecture: String,
-    /// Operating system, in Go's words: `linux`, `windows`.
-    #[serde(default)]
-    pub os: String,
-    /// Version of the operating system; Windows has it.
-    #[serde(
-        rename = "os.version",
-        default,
-        skip_serializing_if = "String::is_empty"
-    )]
-    pub os_version: String,
-    /// Variant of the CPU: `v7`, `v8`.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub variant: String,
-}
-
-impl Platform {
-    /// This machine, in Go's words. Images are Linux's unless something else is asked for.
-    pub fn of_this_machine() -> Self {
-        let architecture = match std::env::consts::ARCH {
-            "x86_64" => "amd64",
-            "x86" => "386",
-            "aarch64" => "arm64",
-            "powerpc64" => "ppc64le",
-            other => other,
-        };
-        Self {
-            architecture: architecture.to_string(),
-            os: "linux".to_string(),
-            ..Self::default()
-        }
-    }
-}
-
-impl Platform {
-    /// Whether both name the same operating system and CPU.
-    pub fn is_like(&self, other: &Platform) -> bool {
-        self.os == other.os && self.architecture == other.architecture
-    }
-}
-
-impl fmt::Display for Platform {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}/{}",
-            self.os.escape_debug(),
-            self.architecture.escape_debug()
-        )?;
-        if !self.variant.is_empty() {
-            write!(f, "/{}", self.variant.escape_debug())?;
-        }
-        if !self.os_version.is_empty() {
-            write!(f, " {}", self.os_version.escape_debug())?;
-        }
-        Ok(())
-    }
-}
+use super::{Digest, MediaType, Platform, json};
 
 /// The name of a piece of content: media type, digest, size in bytes, and what goes with it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -121,6 +56,9 @@ pub struct Descriptor {
 /// The annotation by which an OCI directory names an image.
 pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
 
+/// The annotation by which BuildKit's attestations point to their image in the same index.
+pub(super) const ATTESTED: &str = "vnd.docker.reference.digest";
+
 impl Descriptor {
     /// A descriptor of content that is nothing but its type, digest and size in bytes.
     pub fn new(media_type: MediaType, digest: Digest, size: u64) -> Self {
@@ -144,6 +82,16 @@ impl Descriptor {
     /// The name that an OCI directory gives it.
     pub fn ref_name(&self) -> Option<&str> {
         self.annotations.get(REF_NAME).map(String::as_str)
+    }
+
+    /// The digest of the image in the same index that this is an attestation of (BuildKit).
+    pub fn attests(&self) -> Option<Digest> {
+        self.annotations.get(ATTESTED)?.parse().ok()
+    }
+
+    /// The platform that an entry of an index says it is for; one that says nothing says none.
+    pub fn said_platform(&self) -> Option<&Platform> {
+        self.platform.as_ref().filter(|said| !said.is_empty())
     }
 
     /// Whether it may be missing where the image is kept: foreign layers with a URL live elsewhere.
@@ -206,14 +154,5 @@ mod tests {
             serde_json::from_str::<Descriptor>(&text).unwrap(),
             descriptor
         );
-    }
-
-    #[test]
-    fn windows_versions_are_read() {
-        let platform: Platform = serde_json::from_str(
-            r#"{"architecture":"amd64","os":"windows","os.version":"10.0.1"}"#,
-        )
-        .unwrap();
-        assert_eq!(platform.to_string(), "windows/amd64 10.0.1");
     }
 }

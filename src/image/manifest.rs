@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Descriptor;
+use super::descriptor::ATTESTED;
 use super::digest::Digest;
 use super::json::{self, Known};
 use super::media_type::{MediaKind, MediaType};
@@ -221,10 +222,27 @@ impl Manifest {
             self.descriptor.media_type.clone(),
         )
     }
-}
 
-/// BuildKit's attestations point to their image by this annotation of the index's entry.
-const ATTESTED: &str = "vnd.docker.reference.digest";
+    /// The same index with only those entries that are to be kept. They stay as they are and in
+    /// their order, and so does everything else, unknown fields included.
+    ///
+    /// # Errors
+    /// `Invalid` if this is an image and no index.
+    pub fn with_entries(&self, keep: &dyn Fn(&Descriptor) -> bool) -> Result<Self> {
+        let mut document: Value = serde_json::from_slice(&self.bytes)?;
+        let entries = document.get_mut("manifests").and_then(Value::as_array_mut);
+        let Some(entries) = entries.filter(|_| self.as_image().is_none()) else {
+            let what = "a manifest of a single image has no entries to choose from";
+            return Err(Error::new(ErrorKind::Invalid, what));
+        };
+        let mut kept = self.children().iter().map(keep);
+        entries.retain(|_| kept.next() == Some(true));
+        Self::of(
+            serde_json::to_vec(&document)?.into(),
+            self.descriptor.media_type.clone(),
+        )
+    }
+}
 
 fn replace(entry: &mut Value, by: &BTreeMap<Digest, Descriptor>) {
     let replacement = |value: Option<&Value>| {

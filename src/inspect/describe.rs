@@ -2,35 +2,43 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use bytes::Bytes;
+use serde::Deserialize;
 
-use super::{read_config, root};
-use crate::error::{ErrorKind, Result};
-use crate::image::{Config, Descriptor, DiffId, Digest, Manifest, MediaType, Name, Platform};
+use super::{choose, root};
+use crate::error::{Attempt as _, Error, ErrorKind, Result};
+use crate::image::{
+    Config, Descriptor, DiffId, Digest, ImageManifest, Manifest, MediaType, Name, Platform, Tag,
+};
 use crate::store::Source;
 
-/// What an image is.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
+/// What an image is. As JSON it has the fields of `skopeo inspect`, and then some.
+#[derive(Debug, Clone)]
 pub struct Description {
     /// The place and name that were asked for.
-    pub name: String,
+    pub reference: String,
+    /// The repository, if the place is one of a registry: `docker.io/library/busybox`.
+    pub repository: Option<String>,
+    /// The tag in that repository, if the image was asked for by one.
+    pub tag: Option<Tag>,
     /// The digest that the name stands for.
     pub digest: Digest,
     /// The media type of the manifest or index.
     pub media_type: MediaType,
-    /// The images of an index; empty if it is one image.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    /// The tags of the repository, if they were asked for: see [`repo_tags`].
+    pub repo_tags: Vec<String>,
+    /// The entries of an index; empty if it is one image.
     pub platforms: Vec<PlatformDescription>,
-    /// The image ID: the digest of the config. Of an index, that of this machine's image.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// The digest of the image's own manifest. All that follows is about that image.
+    pub manifest: Digest,
+    /// The image ID: the digest of the config. An artifact has none.
     pub image_id: Option<Digest>,
-    /// The platform of the image.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub platform: Option<String>,
+    /// The platform, as the config says it. An artifact has none.
+    pub platform: Option<Platform>,
     /// When it was built, as the builder wrote it.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub created: Option<String>,
+    /// The version of Docker that built it; empty if none says so.
+    pub docker_version: String,
     /// Environment variables.
     pub env: Vec<String>,
     /// Labels.
@@ -39,132 +47,173 @@ pub struct Description {
     pub layers: Vec<LayerDescription>,
 }
 
-/// One image of an index.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
+/// One entry of an index.
+#[derive(Debug, Clone)]
 pub struct PlatformDescription {
-    /// The platform.
-    pub platform: String,
+    /// The platform, if the entry says one.
+    pub platform: Option<Platform>,
     /// The digest of its manifest.
     pub digest: Digest,
-    /// Whether the place has that manifest: an index may be sparse.
-    pub present: bool,
+    /// Whether the place has that manifest: an index may be sparse. Registries are not asked,
+    /// because they count each manifest that is fetched.
+    pub present: Option<bool>,
 }
 
 /// One layer.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone)]
 pub struct LayerDescription {
-    /// The digest of the layer as it is stored.
-    pub digest: Digest,
-    /// Its media type.
-    pub media_type: MediaType,
-    /// Its size as it is stored, in bytes.
-    pub size: u64,
+    /// The layer as it is stored: digest, media type, size in bytes.
+    pub descriptor: Descriptor,
     /// What it unpacks to.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub diff_id: Option<DiffId>,
     /// What it and the layers below it make together.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub chain_id: Option<Digest>,
     /// The step of the build that made it.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub created_by: Option<String>,
 }
 
-/// Describes the image that `name` stands for; of an index, the image for `platform` if it has one.
+/// Describes the image that `name` stands for; of an index, that which [`choose`] gives for
+/// `platform`.
 ///
 /// # Errors
-/// `NotFound` if there is no such image; otherwise what reading its manifest and config gives.
+/// `NotFound` if there is no such image; otherwise those of [`choose`] and what reading the config
+/// gives.
 pub async fn describe(
     source: &dyn Source,
     name: &Name,
     platform: &Platform,
 ) -> Result<Description> {
-    let manifest = root(source, name).await?;
+    let root = root(source, name).await?;
+    let (digest, media_type) = {
+        let top = root.descriptor();
+        (top.digest.clone(), top.media_type.clone())
+    };
+    let platforms = platforms(source, root.children()).await?;
+    let chosen = choose(source, root, platform).await?;
+    let repository = source.repository();
     let mut description = Description {
-        name: match name {
+        reference: match name {
             Name::Sole => source.to_string(),
+            Name::Digest(digest) => format!("{source}@{digest}"),
             other => format!("{source}:{other}"),
         },
-        digest: manifest.descriptor().digest.clone(),
-        media_type: manifest.descriptor().media_type.clone(),
-        platforms: Vec::new(),
+        repository: repository.map(ToString::to_string),
+        tag: repository.and(name.tag()).cloned(),
+        digest,
+        media_type,
+        repo_tags: Vec::new(),
+        platforms,
+        manifest: chosen.descriptor().digest.clone(),
         image_id: None,
         platform: None,
         created: None,
+        docker_version: String::new(),
         env: Vec::new(),
         labels: BTreeMap::new(),
         layers: Vec::new(),
     };
-    let chosen = match manifest.as_image() {
-        Some(_) => Some(manifest),
-        None => choose(source, manifest.children(), platform, &mut description).await?,
-    };
-    if let Some(chosen) = chosen {
-        description.fill(source, &chosen).await?;
+    if let Some(image) = chosen.as_image() {
+        description.fill(source, image).await?;
     }
     Ok(description)
 }
 
-async fn choose(
-    source: &dyn Source,
-    entries: &[Descriptor],
-    platform: &Platform,
-    description: &mut Description,
-) -> Result<Option<Manifest>> {
-    let mut chosen = None;
-    let mut present: BTreeMap<&Digest, bool> = BTreeMap::new();
-    for entry in entries {
-        // An index may name one manifest many times.
-        if !present.contains_key(&entry.digest) {
-            present.insert(&entry.digest, has_manifest(source, entry).await?);
-        }
-        let present = present.get(&entry.digest) == Some(&true);
-        let own = entry.platform.as_ref();
-        description.platforms.push(PlatformDescription {
-            platform: own.map_or("-".to_string(), Platform::to_string),
-            digest: entry.digest.clone(),
-            present,
-        });
-        let fits = own.is_some_and(|own| own.is_like(platform));
-        if fits && present && chosen.is_none() {
-            chosen = Some(entry);
-        }
+/// The tags of the repository that `source` is. Like skopeo, this answers for registries only: the
+/// names in a directory or an archive are no tags of the image's repository, and `names` lists them.
+///
+/// # Errors
+/// Whatever listing gives; `Denied` and `NotFound` mean that the registry does not list its tags.
+pub async fn repo_tags(source: &dyn Source) -> Result<Vec<String>> {
+    if source.repository().is_none() {
+        return Ok(Vec::new());
     }
-    match chosen {
-        Some(entry) => source.manifest(entry).await.map(Some),
-        None => Ok(None),
+    let names = source.names().await;
+    let names = names.attempting(|| format!("cannot list the tags of {source}"))?;
+    Ok(names.iter().map(Name::to_string).collect())
+}
+
+/// The exact bytes of the config of the image that `name` stands for; of an index, of that which
+/// [`choose`] gives for `platform`.
+///
+/// # Errors
+/// As [`describe`].
+pub async fn config(source: &dyn Source, name: &Name, platform: &Platform) -> Result<Bytes> {
+    let root = root(source, name).await?;
+    let chosen = choose(source, root, platform).await?;
+    match chosen.as_image() {
+        Some(image) => config_bytes(source, &image.config).await,
+        // `choose` gives images only.
+        None => Err(Error::new(ErrorKind::Invalid, "an index has no config")),
     }
 }
 
-async fn has_manifest(source: &dyn Source, entry: &Descriptor) -> Result<bool> {
-    match source.manifest(entry).await {
+async fn config_bytes(source: &dyn Source, config: &Descriptor) -> Result<Bytes> {
+    let read = async {
+        let blob = source.blob(config).await.map_err(Error::of_piece)?;
+        blob.bytes(Config::LIMIT).await
+    };
+    let read = read.await;
+    read.attempting(|| format!("cannot read config {}", config.digest))
+}
+
+async fn platforms(
+    source: &dyn Source,
+    entries: &[Descriptor],
+) -> Result<Vec<PlatformDescription>> {
+    let mut platforms = Vec::new();
+    let mut known: BTreeMap<&Digest, bool> = BTreeMap::new();
+    for entry in entries {
+        let present = match (source.repository(), known.get(&entry.digest)) {
+            (Some(_), _) => None,
+            // An index may name one manifest many times.
+            (None, Some(present)) => Some(*present),
+            (None, None) => {
+                let present = is_present(source.manifest(entry).await)?;
+                known.insert(&entry.digest, present);
+                Some(present)
+            }
+        };
+        platforms.push(PlatformDescription {
+            platform: entry.said_platform().cloned(),
+            digest: entry.digest.clone(),
+            present,
+        });
+    }
+    Ok(platforms)
+}
+
+fn is_present(read: Result<Manifest>) -> Result<bool> {
+    match read {
         Ok(_) => Ok(true),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
     }
 }
 
+/// What Docker's builder added to a config before the OCI image specification.
+#[derive(Deserialize)]
+struct Builder {
+    docker_version: Option<String>,
+}
+
 impl Description {
-    async fn fill(&mut self, source: &dyn Source, manifest: &Manifest) -> Result<()> {
-        let Some(image) = manifest.as_image() else {
-            return Ok(());
-        };
+    async fn fill(&mut self, source: &dyn Source, image: &ImageManifest) -> Result<()> {
         let mut config = Config::default();
         if image.is_container() {
-            config = read_config(source, &image.config).await?;
+            let bytes = config_bytes(source, &image.config).await?;
+            let what = || format!("cannot read config {}", image.config.digest);
+            config = Config::parse(&bytes).attempting(what)?;
+            let builder: Builder = serde_json::from_slice(&bytes).attempting(what)?;
+            self.docker_version = builder.docker_version.unwrap_or_default();
             self.image_id = Some(image.config.digest.clone());
-            self.platform = Some(config.platform.to_string());
+            self.platform = Some(config.platform.clone());
         }
         let chain = config.chain_ids();
         let steps: Vec<_> = config.layer_history().collect();
         let layers = image.layers.iter().enumerate();
         self.layers = layers
             .map(|(position, layer)| LayerDescription {
-                digest: layer.digest.clone(),
-                media_type: layer.media_type.clone(),
-                size: layer.size,
+                descriptor: layer.clone(),
                 diff_id: config.diff_ids().get(position).cloned(),
                 chain_id: chain.get(position).cloned(),
                 created_by: steps.get(position).map(|step| step.created_by.clone()),

@@ -1,9 +1,15 @@
 //! Looking at images without copying them.
 
+mod choose;
 mod describe;
+mod document;
 mod verify;
 mod walk;
 
-pub use describe::{Description, LayerDescription, PlatformDescription, describe};
+pub use choose::choose;
+pub(crate) use choose::{Pick, may_be_image, pick};
+pub use describe::{
+    Description, LayerDescription, PlatformDescription, config, describe, repo_tags,
+};
 pub use verify::{Finding, Verdict, verify};
-pub use walk::{Graph, Visit, read, read_config, root, walk, walk_by};
+pub use walk::{Graph, Visit, digest, read, read_config, root, walk, walk_by};

@@ -46,14 +46,29 @@ pub enum Visit {
 /// `NotFound` if there is no such image; `Incomplete` if the place lacks its manifest; otherwise what
 /// reading gives.
 pub async fn root(source: &dyn Source, name: &Name) -> Result<Manifest> {
-    let missing = || {
-        let what = match name {
-            Name::Sole => format!("{source} holds no image"),
-            _ => format!("{source} has no image {name}"),
-        };
-        Error::new(ErrorKind::NotFound, what)
+    let found = source.find(name).await?;
+    found.ok_or_else(|| missing(source, name))
+}
+
+/// The digest that a name stands for. A registry is only asked for it; elsewhere the manifest must
+/// be there, too.
+///
+/// # Errors
+/// As [`root`].
+pub async fn digest(source: &dyn Source, name: &Name) -> Result<Digest> {
+    if source.repository().is_none() {
+        return Ok(root(source, name).await?.descriptor().digest.clone());
+    }
+    let found = source.resolve(name).await?;
+    Ok(found.ok_or_else(|| missing(source, name))?.digest)
+}
+
+fn missing(source: &dyn Source, name: &Name) -> Error {
+    let what = match name {
+        Name::Sole => format!("{source} holds no image"),
+        _ => format!("{source} has no image {name}"),
     };
-    source.find(name).await?.ok_or_else(missing)
+    Error::new(ErrorKind::NotFound, what)
 }
 
 /// Reads the manifests below `root`, and takes it in, too.

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use imgcopy::image::{Compression, Reference};
+use imgcopy::image::{Compression, Platform, Reference};
 
-use crate::reach::BothSides;
+use crate::reach::{BothSides, OneSide};
 
 /// Copies container images: plans first, then streams only what is missing, every byte verified
 #[derive(Debug, Parser)]
@@ -71,8 +71,10 @@ pub(crate) enum Verb {
     /// Show what an image is
     Inspect(InspectArgs),
     /// List the names of the images of a place
-    #[command(alias = "list-tags")]
     Tags(TagsArgs),
+    /// List the names of the images of a place as JSON, as skopeo does
+    #[command(hide = true)]
+    ListTags(ListTagsArgs),
     /// Print the digest that a name stands for
     Digest(DigestArgs),
     /// Read all of an image and check every digest, size and DiffId
@@ -146,21 +148,114 @@ pub(crate) struct JobArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = INSPECT_EXAMPLES)]
 pub(crate) struct InspectArgs {
     /// The image
     pub(crate) reference: Reference,
 
-    /// How it is shown
-    #[arg(long, value_enum, default_value_t = Format::Table)]
+    /// How it is shown: table, or json with the fields of skopeo
+    #[arg(short, long, value_parser = inspect_format, default_value = "table")]
     pub(crate) format: Format,
 
-    /// Print the exact bytes of the manifest
+    /// Print the exact bytes of the manifest, or with --config of the config
     #[arg(long, conflicts_with = "format")]
     pub(crate) raw: bool,
 
-    /// Print the exact bytes of the config
-    #[arg(long, conflicts_with_all = ["format", "raw"])]
+    /// Print the config of the image, as it is
+    #[arg(long, conflicts_with = "format")]
     pub(crate) config: bool,
+
+    /// Leave RepoTags of the JSON empty instead of asking the registry for them
+    #[arg(short, long)]
+    pub(crate) no_tags: bool,
+
+    #[command(flatten)]
+    pub(crate) platform: PlatformArgs,
+
+    #[command(flatten)]
+    pub(crate) reach: OneSide,
+}
+
+const INSPECT_EXAMPLES: &str = "\
+Examples:
+  imgcopy inspect oci:mirror:app-1.2
+  imgcopy inspect oci:mirror:app-1.2 --format json | jq -r .Digest
+  imgcopy inspect oci:mirror:app-1.2 --config --platform linux/arm64";
+
+/// skopeo takes Go templates here, and these are not taken.
+fn inspect_format(text: &str) -> Result<Format, String> {
+    match text {
+        "table" => Ok(Format::Table),
+        "json" => Ok(Format::Json),
+        template if template.contains("{{") => Err(
+            "Go templates are not taken: use --format json and jq, as in `jq -r .Digest`".into(),
+        ),
+        _ => Err("it is table or json".into()),
+    }
+}
+
+/// Which image of an index is meant.
+#[derive(Debug, Args)]
+pub(crate) struct PlatformArgs {
+    /// The image of an index for OS/ARCHITECTURE[/VARIANT][:VERSION] [default: this machine's]
+    #[arg(
+        long,
+        value_name = "PLATFORM",
+        conflicts_with_all = ["override_os", "override_arch", "override_variant"]
+    )]
+    pub(crate) platform: Option<Platform>,
+
+    /// The image of an index for another operating system than this machine's
+    #[arg(long, value_name = "OS")]
+    pub(crate) override_os: Option<String>,
+
+    /// The image of an index for another CPU than this machine's
+    #[arg(long, value_name = "ARCHITECTURE")]
+    pub(crate) override_arch: Option<String>,
+
+    /// The image of an index for this variant of the CPU, such as v7
+    #[arg(long, value_name = "VARIANT")]
+    pub(crate) override_variant: Option<String>,
+}
+
+impl PlatformArgs {
+    /// The platform that was asked for. As with skopeo, what is not overridden is this machine's;
+    /// but another CPU has no variant of this one.
+    ///
+    /// # Errors
+    /// `Invalid` if what was typed is no platform.
+    pub(crate) fn asked(&self) -> imgcopy::error::Result<Option<Platform>> {
+        let overrides = [
+            &self.override_os,
+            &self.override_arch,
+            &self.override_variant,
+        ];
+        if self.platform.is_some() || overrides.iter().all(|it| it.is_none()) {
+            return Ok(self.platform.clone());
+        }
+        let mut asked = Platform::of_this_machine();
+        if let Some(architecture) = &self.override_arch {
+            asked.architecture.clone_from(architecture);
+            asked.variant.clear();
+        }
+        if let Some(os) = &self.override_os {
+            asked.os.clone_from(os);
+        }
+        if let Some(variant) = &self.override_variant {
+            asked.variant.clone_from(variant);
+        }
+        let Platform {
+            os,
+            architecture,
+            variant,
+            ..
+        } = asked;
+        let parts = match variant.is_empty() {
+            true => format!("{os}/{architecture}"),
+            false => format!("{os}/{architecture}/{variant}"),
+        };
+        parts.parse().map(Some)
+    }
 }
 
 #[derive(Debug, Args)]
@@ -171,12 +266,27 @@ pub(crate) struct TagsArgs {
     /// How they are shown
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub(crate) format: Format,
+
+    #[command(flatten)]
+    pub(crate) reach: OneSide,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ListTagsArgs {
+    /// The place
+    pub(crate) reference: Reference,
+
+    #[command(flatten)]
+    pub(crate) reach: OneSide,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct DigestArgs {
     /// The image
     pub(crate) reference: Reference,
+
+    #[command(flatten)]
+    pub(crate) reach: OneSide,
 }
 
 #[derive(Debug, Args)]
@@ -187,6 +297,9 @@ pub(crate) struct VerifyArgs {
     /// How the result is shown
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub(crate) format: Format,
+
+    #[command(flatten)]
+    pub(crate) reach: OneSide,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -6,15 +6,16 @@ use std::time::Instant;
 
 use imgcopy::copy;
 use imgcopy::error::{Attempt as _, Error, ErrorKind};
-use imgcopy::image::{Compression, Config, Digest, Name, Platform, Reference, Tag};
+use imgcopy::image::{Compression, Digest, Name, Platform, Reference, Repository, Tag};
 use imgcopy::inspect;
 use imgcopy::store::compress::Coding;
-use imgcopy::store::registry::{Options, Registries};
 use imgcopy::store::{Destination, Source, open_destination, open_source};
 
 use crate::args::{
-    CopyArgs, DigestArgs, Format, InspectArgs, JobArgs, PlanArgs, TagsArgs, VerifyArgs,
+    CopyArgs, DigestArgs, Format, InspectArgs, JobArgs, ListTagsArgs, PlanArgs, TagsArgs,
+    VerifyArgs,
 };
+use crate::reach::OneSide;
 use crate::{progress, render};
 
 /// Why a verb did not do what was asked.
@@ -77,54 +78,95 @@ pub(crate) async fn plan(args: PlanArgs) -> Ended {
 pub(crate) async fn inspect(args: InspectArgs) -> Ended {
     let reference = &args.reference;
     let what = || format!("cannot inspect {reference}");
-    let source = open_source(reference, &Registries::new(Options::of_process()?))?;
-    if args.raw {
-        let manifest = inspect::root(&*source, reference.name())
-            .await
-            .attempting(what)?;
-        return Ok(render::bytes(manifest.bytes()));
-    }
+    let platform = args.platform.asked().map_err(Failure::Usage)?;
+    let platform = platform.unwrap_or_else(Platform::of_this_machine);
+    let source = source(reference, &args.reach)?;
     if args.config {
-        return Ok(render::bytes(
-            &config(&*source, reference.name()).await.attempting(what)?,
-        ));
+        let config = inspect::config(&*source, reference.name(), &platform).await;
+        return Ok(render::bytes(&config.attempting(what)?));
     }
-    let here = Platform::of_this_machine();
-    let described = inspect::describe(&*source, reference.name(), &here)
-        .await
-        .attempting(what)?;
+    if args.raw {
+        let manifest = inspect::root(&*source, reference.name()).await;
+        return Ok(render::bytes(manifest.attempting(what)?.bytes()));
+    }
+    // The table shows no tags.
+    let (described, repo_tags) = tokio::join!(
+        inspect::describe(&*source, reference.name(), &platform),
+        async {
+            match args.format == Format::Json && !args.no_tags {
+                true => inspect::repo_tags(&*source).await,
+                false => Ok(Vec::new()),
+            }
+        }
+    );
+    let mut described = described.attempting(what)?;
+    described.repo_tags = match repo_tags {
+        Err(error) if matches!(error.kind(), ErrorKind::Denied | ErrorKind::NotFound) => {
+            render::no_tags(&error);
+            Vec::new()
+        }
+        repo_tags => repo_tags.attempting(what)?,
+    };
+    described.repository = described.repository.or_else(|| repository(reference));
     Ok(match args.format {
         Format::Table => render::text(&render::description(&described)),
-        Format::Json => render::json(&described),
+        Format::Json => render::json_of_skopeo(&described),
     })
 }
 
-pub(crate) async fn tags(args: TagsArgs) -> Ended {
-    let reference = &args.reference;
-    let names = open_source(reference, &Registries::new(Options::of_process()?))?
-        .names()
-        .await;
+/// The place of a reference, to read from it.
+fn source(reference: &Reference, reach: &OneSide) -> Result<Box<dyn Source>, Failure> {
+    let registries = reach.registries(reference).map_err(Failure::Usage)?;
+    Ok(open_source(reference, &registries)?)
+}
+
+/// The repository of which an image in an archive was asked for, as skopeo tells it.
+fn repository(reference: &Reference) -> Option<String> {
+    let Reference::DockerArchive { name, .. } = reference else {
+        return None;
+    };
+    let tag = name.tag()?.as_str();
+    let repository = match tag.rsplit_once(':') {
+        Some((repository, tag)) if !tag.contains('/') => repository,
+        _ => tag,
+    };
+    let repository: Repository = repository.parse().ok()?;
+    Some(repository.to_string())
+}
+
+/// The names of all images of a place.
+async fn names(reference: &Reference, source: &dyn Source) -> imgcopy::error::Result<Vec<String>> {
+    let names = source.names().await;
     let names = names.attempting(|| format!("cannot list {reference}"))?;
-    let names: Vec<String> = names.iter().map(Name::to_string).collect();
+    Ok(names.iter().map(Name::to_string).collect())
+}
+
+pub(crate) async fn tags(args: TagsArgs) -> Ended {
+    let source = source(&args.reference, &args.reach)?;
+    let names = names(&args.reference, &*source).await?;
     Ok(match args.format {
         Format::Table => render::lines(&names),
         Format::Json => render::json(&serde_json::json!({ "tags": names })),
     })
 }
 
+pub(crate) async fn list_tags(args: ListTagsArgs) -> Ended {
+    let source = source(&args.reference, &args.reach)?;
+    let names = names(&args.reference, &*source).await?;
+    Ok(render::tags_of_skopeo(source.repository(), &names))
+}
+
 pub(crate) async fn digest(args: DigestArgs) -> Ended {
     let reference = &args.reference;
-    let source = open_source(reference, &Registries::new(Options::of_process()?))?;
-    let what = || format!("cannot tell the digest of {reference}");
-    let manifest = inspect::root(&*source, reference.name())
-        .await
-        .attempting(what)?;
-    Ok(render::line(&manifest.descriptor().digest))
+    let source = source(reference, &args.reach)?;
+    let digest = inspect::digest(&*source, reference.name()).await;
+    let digest = digest.attempting(|| format!("cannot tell the digest of {reference}"))?;
+    Ok(render::line(&digest))
 }
 
 pub(crate) async fn verify(args: VerifyArgs) -> Ended {
     let reference = &args.reference;
-    let source = open_source(reference, &Registries::new(Options::of_process()?))?;
+    let source = source(reference, &args.reach)?;
     let verdict = inspect::verify(&*source, reference.name(), cores().get()).await;
     let verdict = verdict.attempting(|| format!("cannot verify {reference}"))?;
     let printed = match args.format {
@@ -157,7 +199,10 @@ impl Opened {
             Name::Digest(digest) | Name::Pinned(_, digest) => Some(digest.clone()),
             _ => None,
         };
-        let (from, to) = args.reach.registries().map_err(Failure::Usage)?;
+        let (from, to) = args
+            .reach
+            .registries(&[&args.source, &args.destination])
+            .map_err(Failure::Usage)?;
         Ok(Self {
             source: open_source(&args.source, &from)?,
             name: args.source.name().clone(),
@@ -210,29 +255,6 @@ fn destination_tags(reference: &Reference) -> imgcopy::error::Result<Vec<Tag>> {
             Err(Error::new(ErrorKind::Invalid, what))
         }
     }
-}
-
-/// The config of an image; of an index, that of this machine's platform.
-async fn config(source: &dyn Source, name: &Name) -> imgcopy::error::Result<bytes::Bytes> {
-    let here = Platform::of_this_machine();
-    let mut manifest = inspect::root(source, name).await?;
-    if manifest.as_image().is_none() {
-        let fits = |entry: &&imgcopy::image::Descriptor| {
-            let own = entry.platform.as_ref();
-            own.is_some_and(|own| own.is_like(&here))
-        };
-        let missing = || {
-            Error::new(
-                ErrorKind::NotFound,
-                format!("the index has no image for {here}"),
-            )
-        };
-        let entry = manifest.children().iter().find(fits).cloned();
-        manifest = source.manifest(&entry.ok_or_else(missing)?).await?;
-    }
-    let missing = || Error::new(ErrorKind::Unsupported, "the index leads to another index");
-    let image = manifest.as_image().ok_or_else(missing)?;
-    source.blob(&image.config).await?.bytes(Config::LIMIT).await
 }
 
 fn cores() -> NonZeroUsize {

@@ -68,6 +68,7 @@ async fn run(verb: Verb) -> Result<ExitCode, Failure> {
         Verb::Plan(args) => commands::plan(args).await,
         Verb::Inspect(args) => commands::inspect(args).await,
         Verb::Tags(args) => commands::tags(args).await,
+        Verb::ListTags(args) => commands::list_tags(args).await,
         Verb::Digest(args) => commands::digest(args).await,
         Verb::Verify(args) => commands::verify(args).await,
     }

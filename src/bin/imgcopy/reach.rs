@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{ArgAction, Args};
 
 use imgcopy::error::{Error, ErrorKind, Result};
+use imgcopy::image::Reference;
 use imgcopy::store::registry::credentials::{
     Credential, Environment, Keyring, Login as UserPassword, Secret,
 };
@@ -153,7 +154,13 @@ struct Side<'a> {
 
 impl BothSides {
     /// The registries of the source and of the destination.
-    pub(crate) fn registries(&self) -> Result<(Registries, Registries)> {
+    pub(crate) fn registries(&self, references: &[&Reference]) -> Result<(Registries, Registries)> {
+        if !references.iter().any(|reference| is_remote(reference)) {
+            return Ok((
+                Registries::new(Options::bare()),
+                Registries::new(Options::bare()),
+            ));
+        }
         let source = Side {
             creds: self.src_creds.as_ref(),
             password_stdin: self.src_password_stdin,
@@ -179,8 +186,11 @@ impl BothSides {
 }
 
 impl OneSide {
-    pub(crate) fn registries(&self) -> Result<Registries> {
-        self.options().map(Registries::new)
+    pub(crate) fn registries(&self, reference: &Reference) -> Result<Registries> {
+        Ok(Registries::new(match is_remote(reference) {
+            true => self.options()?,
+            false => Options::bare(),
+        }))
     }
 
     pub(crate) fn options(&self) -> Result<Options> {
@@ -240,6 +250,11 @@ impl Side<'_> {
         };
         Credential::basic(&creds.username, password.reveal()).map(Login::As)
     }
+}
+
+/// Only registries need what files and the environment say about them.
+fn is_remote(reference: &Reference) -> bool {
+    matches!(reference, Reference::Docker { .. })
 }
 
 /// Everything on stdin without the line's end.

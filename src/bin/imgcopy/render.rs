@@ -7,10 +7,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use serde::Serialize;
+use serde_json::Serializer;
+use serde_json::ser::PrettyFormatter;
 
 use imgcopy::copy::{BlobAction, ManifestAction, Outcome, Plan};
 use imgcopy::error::{Error, ErrorKind};
-use imgcopy::image::Reference;
+use imgcopy::image::{Platform, Reference, Repository};
 use imgcopy::inspect::{Description, Verdict};
 
 const FAILED: u8 = 1;
@@ -49,6 +51,39 @@ pub(crate) fn json(what: &impl Serialize) -> ExitCode {
         Ok(json) => line(&json),
         Err(error) => failure(&Error::new(ErrorKind::Io, error.to_string())),
     }
+}
+
+/// JSON laid out as skopeo does it, with 4 spaces.
+pub(crate) fn json_of_skopeo(what: &impl Serialize) -> ExitCode {
+    let mut out = Vec::new();
+    let layout = PrettyFormatter::with_indent(b"    ");
+    let written = what.serialize(&mut Serializer::with_formatter(&mut out, layout));
+    match written {
+        Ok(()) => {
+            out.push(b'\n');
+            bytes(&out)
+        }
+        Err(error) => failure(&Error::new(ErrorKind::Io, error.to_string())),
+    }
+}
+
+/// What `skopeo list-tags` prints; places without a repository leave that out.
+pub(crate) fn tags_of_skopeo(repository: Option<&Repository>, tags: &[String]) -> ExitCode {
+    #[derive(Serialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Listing<'a> {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        repository: Option<&'a Repository>,
+        tags: &'a [String],
+    }
+    json_of_skopeo(&Listing { repository, tags })
+}
+
+/// A registry need not list its tags to everybody.
+pub(crate) fn no_tags(why: &Error) {
+    let why = chain(why);
+    let why = why.strip_prefix("error: ").unwrap_or(&why);
+    tell(&format!("warning: RepoTags stays empty: {why}"));
 }
 
 /// Tells something on the side. A closed stderr is no failure either.
@@ -238,7 +273,7 @@ pub(crate) fn kind(of: &imgcopy::image::Descriptor) -> &'static str {
 
 pub(crate) fn description(image: &Description) -> String {
     let mut out = String::new();
-    field(&mut out, "Name", &image.name);
+    field(&mut out, "Name", &image.reference);
     field(&mut out, "Digest", &image.digest);
     field(&mut out, "Media type", &image.media_type);
     if let Some(id) = &image.image_id {
@@ -251,12 +286,14 @@ pub(crate) fn description(image: &Description) -> String {
         field(&mut out, "Created", &created.escape_debug());
     }
     for platform in &image.platforms {
-        let absent = if platform.present { "" } else { "  (not here)" };
-        field(
-            &mut out,
-            "Image",
-            &format!("{:20} {}{absent}", platform.platform, platform.digest),
-        );
+        let absent = match platform.present {
+            Some(false) => "  (not here)",
+            _ => "",
+        };
+        let of = platform.platform.as_ref().map(Platform::to_string);
+        let of = of.unwrap_or_else(|| "-".to_string());
+        let entry = format!("{of:20} {}{absent}", platform.digest);
+        field(&mut out, "Image", &entry);
     }
     for variable in &image.env {
         field(&mut out, "Environment", &variable.escape_debug());
@@ -271,9 +308,9 @@ pub(crate) fn description(image: &Description) -> String {
     for (position, layer) in image.layers.iter().enumerate() {
         let head = format!(
             "{}  {}  {}",
-            layer.digest,
-            size(layer.size),
-            layer.media_type
+            layer.descriptor.digest,
+            size(layer.descriptor.size),
+            layer.descriptor.media_type
         );
         field(&mut out, &format!("Layer {}", position + 1), &head);
         if let Some(diff_id) = &layer.diff_id {

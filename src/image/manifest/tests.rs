@@ -105,3 +105,21 @@ fn attestations_follow_their_image() {
         new.digest.to_string()
     );
 }
+
+#[test]
+fn only_an_index_has_entries_to_choose_from() {
+    let entries: Vec<_> = [b"a", b"b", b"c"]
+        .map(|content| descriptor(content, MediaType::OCI_MANIFEST))
+        .to_vec();
+    let text = format!(r#"{{"x":1,"manifests":[{}],"y":{{}}}}"#, entries.join(","));
+    let index = of(&text, "").unwrap();
+    let last = index.children()[2].clone();
+    let kept = index.with_entries(&|entry| *entry == last).unwrap();
+    let expected = format!(r#"{{"x":1,"manifests":[{}],"y":{{}}}}"#, entries[2]);
+    assert_eq!(kept.bytes()[..], *expected.as_bytes());
+    assert_ne!(kept.descriptor().digest, index.descriptor().digest);
+    let config = descriptor(b"c", MediaType::OCI_CONFIG);
+    let image = of(&format!(r#"{{"config":{config},"layers":[]}}"#), "").unwrap();
+    let error = image.with_entries(&|_| true).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+}
