@@ -2,21 +2,19 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use futures_util::future::BoxFuture;
-use futures_util::stream::FuturesUnordered;
-use futures_util::{FutureExt as _, StreamExt as _};
-use serde::Serialize;
-use tracing::debug;
-
+use super::bring::{Arrived, Bringing, How};
 use super::plan::{BlobAction, BlobStep, ManifestAction, ManifestStep, Plan};
-use super::{Event, Job, Observer};
+use super::{Job, Observer, companions};
 use crate::error::{Attempt as _, Error, ErrorKind, Result};
-use crate::image::{Compression, Descriptor, Digest};
+use crate::image::{Descriptor, Digest, Manifest};
 use crate::store::Role;
 use crate::store::compress::Workers;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt as _, StreamExt as _, TryFutureExt as _};
+use serde::Serialize;
 
 /// What was done.
 #[derive(Debug, Clone, Serialize)]
@@ -24,6 +22,9 @@ use crate::store::compress::Workers;
 pub struct Outcome {
     /// The digest of the manifest or index at the destination.
     pub digest: Digest,
+    /// The digest at the source, if the index was written anew without some of its images.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trimmed_from: Option<Digest>,
     /// How many blobs travelled.
     pub moved: usize,
     /// How many bytes of them were read at the source.
@@ -40,6 +41,10 @@ pub struct Outcome {
     pub manifests: usize,
     /// How many pieces the source names and does not have (a sparse index, foreign layers).
     pub absent: usize,
+    /// How many referrers and signatures went with the image.
+    pub companions: usize,
+    /// How many did not, because the image that they belong to changed on its way.
+    pub left_behind: usize,
     /// How long it took, the survey not counted.
     #[serde(serialize_with = "seconds")]
     pub elapsed: Duration,
@@ -59,7 +64,6 @@ pub async fn execute(plan: &Plan, job: &Job<'_>, observer: &Arc<dyn Observer>) -
     match run(plan, job, observer).await {
         Ok(mut outcome) => {
             outcome.elapsed = begun.elapsed();
-            observer.event(&Event::Done(&outcome));
             Ok(outcome)
         }
         Err(error) => {
@@ -73,8 +77,17 @@ pub async fn execute(plan: &Plan, job: &Job<'_>, observer: &Arc<dyn Observer>) -
 }
 
 async fn run(plan: &Plan, job: &Job<'_>, observer: &Arc<dyn Observer>) -> Result<Outcome> {
+    let found = companions::find(job, plan).await?;
     let mut copying = Copying::new(plan, job, observer)?;
+    copying.holds_names = !found.companions.is_empty();
     copying.all().await?;
+    for companion in &found.companions {
+        companions::bring(job, companion, observer).await?;
+    }
+    if let Some(root) = &copying.held {
+        let role = Role::Root(&plan.tags);
+        job.destination.put_manifest(root, role).await?;
+    }
     job.destination.finish().await?;
     let totals = plan.totals();
     let Progress {
@@ -88,6 +101,7 @@ async fn run(plan: &Plan, job: &Job<'_>, observer: &Arc<dyn Observer>) -> Result
     let digest = copying.root.ok_or_else(nothing)?;
     Ok(Outcome {
         digest,
+        trimmed_from: plan.trimmed_from.clone(),
         moved,
         bytes_read: read,
         bytes_written: written,
@@ -96,6 +110,8 @@ async fn run(plan: &Plan, job: &Job<'_>, observer: &Arc<dyn Observer>) -> Result
         mounted,
         manifests,
         absent: plan.absent.len(),
+        companions: found.companions.len(),
+        left_behind: found.left_behind,
         elapsed: Duration::ZERO,
     })
 }
@@ -118,6 +134,10 @@ struct Copying<'p> {
     /// Manifests that are settled: what they are called at the destination.
     settled: Stored,
     root: Option<Digest>,
+    /// Whether the names move only after what belongs to the image has come, too.
+    holds_names: bool,
+    /// The image that waits for its names.
+    held: Option<Manifest>,
     progress: Progress,
 }
 
@@ -132,22 +152,8 @@ struct Progress {
 
 /// Something that is done.
 enum Done {
-    Blob {
-        digest: Digest,
-        stored: Descriptor,
-        how: How,
-    },
-    Manifest {
-        position: usize,
-        stored: Descriptor,
-    },
-}
-
-/// How a blob came to the destination.
-enum How {
-    /// So many bytes of it were read.
-    Travelled(u64),
-    Mounted,
+    Blob(Arrived),
+    Manifest { position: usize, manifest: Manifest },
 }
 
 impl<'p> Copying<'p> {
@@ -174,6 +180,8 @@ impl<'p> Copying<'p> {
                 .map(|it| (it.digest.clone(), it.clone()))
                 .collect(),
             root: None,
+            holds_names: false,
+            held: None,
             progress: Progress::default(),
         })
     }
@@ -200,18 +208,21 @@ impl<'p> Copying<'p> {
                 break;
             };
             match done? {
-                Done::Blob {
+                Done::Blob(Arrived {
                     digest,
                     stored,
                     how,
-                } => {
+                }) => {
                     moving -= 1;
                     self.progress.count(&stored, &how);
                     self.stored.insert(digest, stored);
                 }
-                Done::Manifest { position, stored } => {
+                Done::Manifest { position, manifest } => {
                     self.progress.manifests += 1;
-                    self.settle(position, stored);
+                    self.settle(position, manifest.descriptor().clone());
+                    if self.holds_names && position + 1 == self.plan.manifests.len() {
+                        self.held = Some(manifest);
+                    }
                 }
             }
         }
@@ -303,14 +314,13 @@ impl<'p> Copying<'p> {
             }
             _ => content.clone(),
         };
-        let role = match position + 1 == plan.manifests.len() {
+        let role = match position + 1 == plan.manifests.len() && !self.holds_names {
             true => Role::Root(&plan.tags),
             false => Role::Child,
         };
         let write = async move {
             job.destination.put_manifest(&manifest, role).await?;
-            let stored = manifest.descriptor().clone();
-            Ok(Done::Manifest { position, stored })
+            Ok(Done::Manifest { position, manifest })
         };
         Ok(write.boxed())
     }
@@ -322,7 +332,7 @@ impl<'p> Copying<'p> {
             observer: Arc::clone(self.observer),
             workers: self.workers.clone(),
         };
-        bringing.bring().boxed()
+        bringing.bring().map_ok(Done::Blob).boxed()
     }
 }
 
@@ -336,77 +346,5 @@ impl Progress {
             }
             How::Mounted => self.mounted += 1,
         }
-    }
-}
-
-/// One blob on its way.
-struct Bringing<'p> {
-    step: &'p BlobStep,
-    job: &'p Job<'p>,
-    observer: Arc<dyn Observer>,
-    workers: Option<Arc<Workers>>,
-}
-
-impl Bringing<'_> {
-    async fn bring(self) -> Result<Done> {
-        let Self { step, job, .. } = &self;
-        debug!(blob = %step.blob.digest, size = step.blob.size, action = ?step.action, "moving");
-        self.observer.event(&Event::Started { blob: &step.blob });
-        let digest = step.blob.digest.clone();
-        let (stored, how) = match &step.action {
-            BlobAction::Mount { from } if job.destination.mount(&step.blob, from).await? => {
-                (step.blob.clone(), How::Mounted)
-            }
-            _ => self.travel().await?,
-        };
-        self.observer.event(&Event::Arrived {
-            blob: &step.blob,
-            stored: &stored,
-        });
-        Ok(Done::Blob {
-            digest,
-            stored,
-            how,
-        })
-    }
-
-    /// Sends the blob. Wrong bytes from a network are fetched once more, from the beginning.
-    async fn travel(&self) -> Result<(Descriptor, How)> {
-        let is_remote = self.job.source.repository().is_some();
-        let sent = self.send().await;
-        match sent {
-            Err(error) if error.kind() == ErrorKind::Corrupt && is_remote => {
-                debug!(blob = %self.step.blob.digest, %error, "fetching it again");
-                self.send().await
-            }
-            sent => sent,
-        }
-    }
-
-    async fn send(&self) -> Result<(Descriptor, How)> {
-        let Self { step, job, .. } = self;
-        let read = Arc::new(AtomicU64::new(0));
-        let watch = {
-            let (digest, observer) = (step.blob.digest.clone(), Arc::clone(&self.observer));
-            let read = Arc::clone(&read);
-            move |bytes| {
-                read.fetch_add(bytes, Ordering::Relaxed);
-                observer.event(&Event::Advanced {
-                    blob: &digest,
-                    bytes,
-                });
-            }
-        };
-        let blob = job.source.blob(&step.blob).await.map_err(Error::of_piece)?;
-        let mut blob = blob.watched(Arc::new(watch));
-        if let (BlobAction::Recompress { to }, Some(workers)) = (&step.action, &self.workers) {
-            let is_packed = step.blob.media_type.compression() != Some(Compression::None);
-            if let Some(diff_id) = step.diff_id.as_ref().filter(|_| is_packed) {
-                blob = blob.unpacking_to(diff_id.clone());
-            }
-            blob = blob.recompressed(*to, Arc::clone(workers))?;
-        }
-        let stored = job.destination.put_blob(blob).await?;
-        Ok((stored, How::Travelled(read.load(Ordering::Relaxed))))
     }
 }

@@ -1,5 +1,8 @@
 //! The verb: from what both places hold to a plan, and from the plan to the copy.
 
+mod begin;
+mod bring;
+mod companions;
 mod execute;
 mod observe;
 mod plan;
@@ -12,10 +15,11 @@ use std::sync::Arc;
 use tracing::debug;
 
 use crate::error::{ErrorKind, Result};
-use crate::image::{Digest, Name, Tag};
+use crate::image::{Descriptor, Digest, MediaType, Name, Tag};
 use crate::store::compress::Coding;
 use crate::store::{Destination, Source};
 
+pub use companions::{Companions, When};
 pub use execute::{Outcome, execute};
 pub use observe::{Event, Observer, Silent};
 pub use plan::{BlobAction, BlobStep, ManifestAction, ManifestStep, Plan, Reason, Totals, plan};
@@ -23,6 +27,7 @@ pub use select::{Offer, Selected, Selection, Subset, must_be_read, select};
 pub use survey::{Standing, Survey, SurveyedImage, survey};
 
 /// One image to copy: from where, to where, and how.
+#[derive(Clone)]
 pub struct Job<'a> {
     /// Where it is.
     pub source: &'a dyn Source,
@@ -34,6 +39,10 @@ pub struct Job<'a> {
     pub tags: Vec<Tag>,
     /// What the image must be called at the destination, if the user said so.
     pub expected: Option<Digest>,
+    /// Which images of an index.
+    pub selection: Selection,
+    /// What belongs to the image and goes with it.
+    pub companions: Companions,
     /// How plain layers are compressed. Without a choice layers stay as they are where the source
     /// promises its digests, and become gzip where it promises only the image ID.
     pub compression: Option<Coding>,
@@ -54,6 +63,8 @@ impl<'a> Job<'a> {
             destination,
             tags: Vec::new(),
             expected: None,
+            selection: Selection::All,
+            companions: Companions::default(),
             compression: None,
             threads,
             // One more than compress, so that one can wait for the disk.
@@ -62,25 +73,63 @@ impl<'a> Job<'a> {
     }
 }
 
+impl Job<'_> {
+    /// What the image is at the source. A digest needs no asking.
+    async fn resolve(&self) -> Result<Option<Descriptor>> {
+        match &self.name {
+            Name::Digest(digest) => {
+                let named = Descriptor::new(MediaType::default(), digest.clone(), 0);
+                Ok(Some(named))
+            }
+            name => self.source.resolve(name).await,
+        }
+    }
+
+    /// Whether indexes may name images that do not come along.
+    fn keeps_sparse(&self) -> bool {
+        let how = match &self.selection {
+            Selection::Some { how, .. } => Some(how),
+            Selection::All | Selection::One(_) => None,
+        };
+        how == Some(&Subset::Sparse)
+    }
+}
+
 /// How often a copy begins anew because others change the destination under it.
 const ATTEMPTS: usize = 5;
 
-/// Copies an image: survey, plan, execute. Begins anew if somebody else took something away from the
-/// destination that the plan had counted on.
+/// Copies an image, and what belongs to it: survey, plan, execute. Begins anew if somebody else took
+/// something away from the destination that the plan had counted on.
 ///
 /// # Errors
 /// As [`survey`], [`plan`] and [`execute`]. On an error the destination's names are what they were.
 pub async fn copy(job: &Job<'_>, observer: &Arc<dyn Observer>) -> Result<Outcome> {
+    repeated(job, observer, true).await
+}
+
+/// Copies an image alone.
+async fn copy_alone(job: &Job<'_>, observer: &Arc<dyn Observer>) -> Result<Outcome> {
+    repeated(job, observer, false).await
+}
+
+async fn repeated(job: &Job<'_>, observer: &Arc<dyn Observer>, tells: bool) -> Result<Outcome> {
     let mut attempt = 1;
     loop {
         let plan = plan(&survey(job).await?)?;
-        observer.event(&Event::Planned(&plan));
+        if tells {
+            observer.event(&Event::Planned(&plan));
+        }
         match execute(&plan, job, observer).await {
             Err(error) if error.kind() == ErrorKind::Changed && attempt < ATTEMPTS => {
                 debug!(%error, attempt, "the destination changed: surveying it again");
                 attempt += 1;
             }
-            ended => return ended,
+            ended => {
+                if let (Ok(outcome), true) = (&ended, tells) {
+                    observer.event(&Event::Done(outcome));
+                }
+                return ended;
+            }
         }
     }
 }

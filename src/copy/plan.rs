@@ -50,6 +50,7 @@ pub fn plan(survey: &Survey) -> Result<Plan> {
         source: survey.source.clone(),
         destination: survey.destination.clone(),
         tags: survey.tags.clone(),
+        trimmed_from: survey.trimmed_from.clone(),
         blobs,
         manifests,
         absent: survey.absent.clone(),

@@ -6,12 +6,13 @@ use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
 use tracing::debug;
 
 use super::Job;
-use super::plan::target;
-use crate::error::{Attempt as _, Error, ErrorKind, Result};
-use crate::image::{
-    Config, Descriptor, DiffId, Digest, ImageManifest, Manifest, Name, Repository, Tag,
+use super::begin::{
+    changed_root, chosen, current, graph, is_verbatim, mountable, root_presence, standing, vouches,
 };
-use crate::inspect::{Graph, Visit, read, read_config, root, walk_by};
+use super::plan::target;
+use crate::error::{Attempt as _, ErrorKind, Result};
+use crate::image::{Config, Descriptor, DiffId, Digest, ImageManifest, Manifest, Repository, Tag};
+use crate::inspect::{Graph, read_config};
 use crate::store::compress::Coding;
 use crate::store::{KnownLayer, Presence, Promise, WantedLayers};
 
@@ -30,6 +31,9 @@ pub struct Survey {
     pub tags: Vec<Tag>,
     /// What the image must be called there, if the user said so.
     pub expected: Option<Digest>,
+    /// What the index is called at the source, if not all of its images are wanted and it is
+    /// written anew without the others.
+    pub trimmed_from: Option<Digest>,
     /// Every manifest of the image that had to be read, children before parents.
     pub images: Vec<SurveyedImage>,
     /// Manifests that were not read because the destination vouches for them and all below; the
@@ -72,30 +76,39 @@ const PARALLEL: usize = 16;
 /// Asks both places. Where nothing has changed that is one question each, and nothing is read.
 ///
 /// # Errors
-/// `NotFound` if the source has no such image; otherwise what reading either place gives.
+/// `NotFound` if the source has no such image, or none for a platform; otherwise what reading
+/// either place gives.
 pub async fn survey(job: &Job<'_>) -> Result<Survey> {
     let stands = standing(job).await?;
     let Some(root) = changed_root(job, &stands).await? else {
-        return Ok(settled(job, stands));
+        return Ok(settled(job, stands, None));
     };
-    let there = root_presence(job, &stands, &root).await?;
+    let chosen = chosen(job, root).await?;
+    let is_there = |there: &Option<Descriptor>| {
+        let own = &chosen.root.descriptor().digest;
+        there.as_ref().is_some_and(|there| there.digest == *own)
+    };
+    if is_verbatim(job) && vouches(job) && !stands.is_empty() && stands.iter().all(is_there) {
+        return Ok(settled(job, stands, chosen.trimmed_from));
+    }
+    let there = root_presence(job, &stands, &chosen.root).await?;
     let graph = match there {
         Presence::Vouched => Graph {
-            kept: root.children().to_vec(),
-            manifests: vec![root],
+            kept: chosen.root.children().to_vec(),
+            manifests: vec![chosen.root],
             ..Graph::default()
         },
-        _ => graph(job, root).await?,
+        _ => graph(job, chosen.root, &chosen.left_out).await?,
     };
+    let root = graph.manifests.last().map(Manifest::descriptor);
     let mut survey = Survey {
-        kept: graph.kept,
-        absent: graph.absent,
-        presence: graph
-            .manifests
-            .last()
-            .map(|root| (root.descriptor().digest.clone(), there))
+        presence: root
+            .map(|root| (root.digest.clone(), there))
             .into_iter()
             .collect(),
+        kept: graph.kept,
+        absent: graph.absent,
+        trimmed_from: chosen.trimmed_from,
         ..begun(job, current(job, stands, &graph.manifests).await)
     };
     for manifest in graph.manifests {
@@ -122,6 +135,7 @@ fn begun(job: &Job<'_>, current: Vec<Option<Standing>>) -> Survey {
         compression: job.compression,
         tags: job.tags.clone(),
         expected: job.expected.clone(),
+        trimmed_from: None,
         images: Vec::new(),
         kept: Vec::new(),
         absent: Vec::new(),
@@ -133,7 +147,7 @@ fn begun(job: &Job<'_>, current: Vec<Option<Standing>>) -> Survey {
 }
 
 /// Nothing is to be done: the names stand for the image, and the destination vouches for it.
-fn settled(job: &Job<'_>, stands: Vec<Option<Descriptor>>) -> Survey {
+fn settled(job: &Job<'_>, stands: Vec<Option<Descriptor>>, trimmed_from: Option<Digest>) -> Survey {
     let unread = |descriptor| Standing {
         descriptor,
         manifest: None,
@@ -143,94 +157,9 @@ fn settled(job: &Job<'_>, stands: Vec<Option<Descriptor>>) -> Survey {
     debug!("nothing has changed");
     Survey {
         kept,
+        trimmed_from,
         ..begun(job, current)
     }
-}
-
-/// The manifest of the image, unless every name stands for it already and its digest is to stay.
-async fn changed_root(job: &Job<'_>, stands: &[Option<Descriptor>]) -> Result<Option<Manifest>> {
-    let first = match stands {
-        [Some(first), rest @ ..] if is_verbatim(job) && vouches(job) => rest
-            .iter()
-            .flatten()
-            .all(|other| other.digest == first.digest)
-            .then_some(first),
-        _ => None,
-    };
-    if let Some(first) = first
-        && stands.iter().all(Option::is_some)
-        && let Some(there) = job.source.resolve(&job.name).await?
-    {
-        if there.digest == first.digest {
-            return Ok(None);
-        }
-        let manifest = job.source.manifest(&there).await;
-        return manifest.map(Some).map_err(Error::of_piece);
-    }
-    root(job.source, &job.name).await.map(Some)
-}
-
-/// Whether every byte stays, so that what the destination vouches for need not be read.
-fn is_verbatim(job: &Job<'_>) -> bool {
-    job.source.promise() == Promise::Digest && job.compression.is_none()
-}
-
-/// Registries take nothing unchecked.
-fn vouches(job: &Job<'_>) -> bool {
-    job.destination.repository().is_some()
-}
-
-fn mountable(job: &Job<'_>) -> Option<Repository> {
-    let (from, to) = (job.source.repository()?, job.destination.repository()?);
-    (from.registry() == to.registry() && from != to).then(|| from.clone())
-}
-
-/// Whether a registry has the image already, under another name. It is worth asking only where
-/// something of it is likely to be there.
-async fn root_presence(
-    job: &Job<'_>,
-    stands: &[Option<Descriptor>],
-    root: &Manifest,
-) -> Result<Presence> {
-    let is_near = job.source.repository() == job.destination.repository()
-        || stands.iter().any(Option::is_some);
-    if !vouches(job) || !is_verbatim(job) || !is_near {
-        return Ok(Presence::Absent);
-    }
-    let (_, presence) = ask(job, root.descriptor().clone()).await?;
-    Ok(presence)
-}
-
-/// The manifests below the root. What the destination has is not fetched again.
-async fn graph(job: &Job<'_>, root: Manifest) -> Result<Graph> {
-    let digest = root.descriptor().digest.clone();
-    let has_children = !root.children().is_empty();
-    let graph = walk_by(root, &|child| look(job, child).boxed()).await?;
-    let has_none = graph.manifests.len() == 1 && graph.kept.is_empty();
-    if has_children && has_none {
-        let what = format!(
-            "{} has none of the manifests that index {digest} names",
-            job.source
-        );
-        return Err(Error::new(ErrorKind::Incomplete, what));
-    }
-    Ok(graph)
-}
-
-async fn look(job: &Job<'_>, child: Descriptor) -> Result<Visit> {
-    if is_verbatim(job) {
-        let (_, presence) = ask(job, child.clone()).await?;
-        match presence {
-            Presence::Vouched => return Ok(Visit::Kept),
-            Presence::Recorded | Presence::Checked => {
-                if let Ok(manifest) = job.destination.manifest(&child).await {
-                    return Ok(Visit::Read(manifest));
-                }
-            }
-            Presence::Absent | Presence::Damaged(_) => {}
-        }
-    }
-    read(job.source, child).await
 }
 
 async fn survey_image(job: &Job<'_>, survey: &Survey, manifest: Manifest) -> Result<SurveyedImage> {
@@ -245,56 +174,6 @@ async fn survey_image(job: &Job<'_>, survey: &Survey, manifest: Manifest) -> Res
         None => None,
     };
     Ok(SurveyedImage { manifest, config })
-}
-
-/// What the names stand for now; without names, everything that is given out.
-async fn standing(job: &Job<'_>) -> Result<Vec<Option<Descriptor>>> {
-    let what = || format!("cannot look into {}", job.destination);
-    let names = match (job.tags.is_empty(), &job.expected) {
-        (true, Some(digest)) => vec![Name::Digest(digest.clone())],
-        (true, None) => job.destination.names().await.attempting(what)?,
-        (false, _) => job.tags.iter().cloned().map(Name::Tag).collect(),
-    };
-    let mut stands = Vec::new();
-    for name in names {
-        stands.push(match job.destination.resolve(&name).await {
-            Err(error) if error.kind() == ErrorKind::Ambiguous => None,
-            there => there.attempting(what)?,
-        });
-    }
-    Ok(stands)
-}
-
-/// Reads what stands there, for what it tells about the layers that are there. What is the image
-/// itself need not be read of a place that vouches for it.
-async fn current(
-    job: &Job<'_>,
-    stands: Vec<Option<Descriptor>>,
-    images: &[Manifest],
-) -> Vec<Option<Standing>> {
-    let root = images.last().map(|root| &root.descriptor().digest);
-    let mut current = Vec::new();
-    for there in stands {
-        let Some(descriptor) = there else {
-            current.push(None);
-            continue;
-        };
-        if vouches(job) && Some(&descriptor.digest) == root {
-            let manifest = None;
-            current.push(Some(Standing {
-                descriptor,
-                manifest,
-            }));
-            continue;
-        }
-        // A name whose manifest is missing or damaged stands for nothing: it is written anew.
-        let manifest = job.destination.manifest(&descriptor).await.ok();
-        current.push(manifest.map(|manifest| Standing {
-            descriptor,
-            manifest: Some(manifest),
-        }));
-    }
-    current
 }
 
 /// Foreign layers that live elsewhere: with a URL, and not at the source.
@@ -389,7 +268,7 @@ async fn presence(job: &Job<'_>, survey: &Survey) -> Result<BTreeMap<Digest, Pre
     Ok(known)
 }
 
-async fn ask(job: &Job<'_>, piece: Descriptor) -> Result<(Digest, Presence)> {
+pub(super) async fn ask(job: &Job<'_>, piece: Descriptor) -> Result<(Digest, Presence)> {
     let presence = job.destination.presence(&piece).await;
     let what = || format!("cannot look for {} in {}", piece.digest, job.destination);
     Ok((piece.digest.clone(), presence.attempting(what)?))

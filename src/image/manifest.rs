@@ -76,6 +76,9 @@ pub struct ImageManifest {
     /// What this refers to, if it is a referrer.
     #[serde(default)]
     pub subject: Option<Descriptor>,
+    /// What kind of artifact this is, if it says so.
+    #[serde(rename = "artifactType", default)]
+    pub artifact_type: Option<String>,
 }
 
 impl ImageManifest {
@@ -174,6 +177,22 @@ impl Manifest {
     /// Media type, digest and size.
     pub fn descriptor(&self) -> &Descriptor {
         &self.descriptor
+    }
+
+    /// The descriptor by which a list of referrers names it: with the type of the artifact, which
+    /// without a word of its own is that of its config (distribution specification, "Listing
+    /// Referrers"). `None` if it refers to nothing.
+    pub fn as_referrer(&self) -> Option<(&Descriptor, Descriptor)> {
+        let image = self.as_image()?;
+        let subject = image.subject.as_ref()?;
+        let kind = image
+            .artifact_type
+            .as_deref()
+            .filter(|kind| !kind.is_empty());
+        let kind = kind.unwrap_or(image.config.media_type.as_str());
+        let mut descriptor = self.descriptor.clone();
+        descriptor.artifact_type = Some(kind.to_string());
+        Some((subject, descriptor))
     }
 
     /// What it says.

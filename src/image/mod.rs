@@ -1,5 +1,6 @@
 //! The nouns: what images are made of. Pure data: no I/O, nothing asynchronous.
 
+pub(crate) mod companion;
 mod config;
 mod descriptor;
 mod digest;

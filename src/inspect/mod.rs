@@ -12,4 +12,4 @@ pub use describe::{
     Description, LayerDescription, PlatformDescription, config, describe, repo_tags,
 };
 pub use verify::{Finding, Verdict, verify};
-pub use walk::{Graph, Visit, digest, read, read_config, root, walk, walk_by};
+pub use walk::{Graph, Visit, digest, read, read_config, root, tags_of, walk, walk_by};

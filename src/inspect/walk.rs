@@ -6,8 +6,8 @@ use futures_util::future::BoxFuture;
 use futures_util::{FutureExt as _, StreamExt as _, stream};
 
 use crate::error::{Attempt as _, Error, ErrorKind, Result};
-use crate::image::{Config, Descriptor, Digest, Manifest, Name};
-use crate::store::Source;
+use crate::image::{Config, Descriptor, Digest, Manifest, Name, Tag};
+use crate::store::{Source, Store};
 
 /// How deep indexes may nest, and how many manifests an image may have (S-21).
 const DEPTH_LIMIT: usize = 8;
@@ -61,6 +61,31 @@ pub async fn digest(source: &dyn Source, name: &Name) -> Result<Digest> {
     }
     let found = source.resolve(name).await?;
     Ok(found.ok_or_else(|| missing(source, name))?.digest)
+}
+
+/// The tags that stand for an image.
+///
+/// # Errors
+/// Whatever listing and resolving them gives.
+pub async fn tags_of(store: &dyn Store, image: &Digest) -> Result<Vec<Tag>> {
+    let names = store.names().await?;
+    let tags = names.iter().filter_map(|name| name.tag().cloned());
+    let asked: Vec<_> = tags
+        .map(|tag| {
+            async move {
+                let found = store.resolve(&Name::Tag(tag.clone())).await?;
+                let is_it = found.is_some_and(|found| found.digest == *image);
+                Ok::<_, Error>(is_it.then_some(tag))
+            }
+            .boxed()
+        })
+        .collect();
+    let mut asked = stream::iter(asked).buffered(PARALLEL);
+    let mut tags = Vec::new();
+    while let Some(tag) = asked.next().await {
+        tags.extend(tag?);
+    }
+    Ok(tags)
 }
 
 fn missing(source: &dyn Source, name: &Name) -> Error {

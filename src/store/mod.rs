@@ -23,7 +23,7 @@ use crate::image::{Compression, Descriptor, DiffId, Digest, Manifest, Name, Repo
 use blob::Blob;
 
 pub use memory::Memory;
-pub use open::{open_destination, open_source};
+pub use open::{open_destination, open_source, open_to_delete};
 
 /// A place images live. `Display` is the name that users know it by.
 #[async_trait]

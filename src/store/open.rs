@@ -52,3 +52,26 @@ pub fn open_destination(
         }
     }
 }
+
+/// Opens the place that a reference names, to delete from it.
+///
+/// # Errors
+/// `NoPlace` if there is no such place; `Unsupported` if nothing can be deleted there.
+pub fn open_to_delete(
+    reference: &Reference,
+    registries: &Registries,
+) -> Result<Box<dyn Destination>> {
+    let opened: Result<Box<dyn Destination>> = match reference {
+        Reference::OciDir { path, .. } => {
+            OciDir::open(path).map(|directory| Box::new(directory) as Box<dyn Destination>)
+        }
+        Reference::Docker { repository, .. } => registries
+            .to_delete(repository)
+            .map(|registry| Box::new(registry) as Box<dyn Destination>),
+        Reference::DockerArchive { .. } => {
+            let what = "an archive is written in one piece: nothing can be deleted from it";
+            Err(Error::new(ErrorKind::Unsupported, what))
+        }
+    };
+    opened.attempting(|| format!("cannot open {reference}"))
+}

@@ -6,9 +6,11 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use imgcopy::image::{Compression, Platform, Reference};
+use imgcopy::image::{Compression, Reference};
 
+use crate::platforms::{PlatformArgs, SelectionArgs};
 use crate::reach::{BothSides, OneSide};
+use crate::referrers::CompanionArgs;
 
 /// Copies container images: plans first, then streams only what is missing, every byte verified
 #[derive(Debug, Parser)]
@@ -77,6 +79,8 @@ pub(crate) enum Verb {
     ListTags(ListTagsArgs),
     /// Print the digest that a name stands for
     Digest(DigestArgs),
+    /// Delete an image of a registry, or a name in an OCI directory
+    Delete(DeleteArgs),
     /// Read all of an image and check every digest, size and DiffId
     Verify(VerifyArgs),
 }
@@ -134,6 +138,12 @@ pub(crate) struct JobArgs {
     /// Read blobs that are at the destination already again, even if imgcopy wrote them
     #[arg(long)]
     pub(crate) deep: bool,
+
+    #[command(flatten)]
+    pub(crate) selection: SelectionArgs,
+
+    #[command(flatten)]
+    pub(crate) companions: CompanionArgs,
 
     /// Threads that compress [default: one for each core]
     #[arg(long, value_name = "N")]
@@ -194,70 +204,6 @@ fn inspect_format(text: &str) -> Result<Format, String> {
     }
 }
 
-/// Which image of an index is meant.
-#[derive(Debug, Args)]
-pub(crate) struct PlatformArgs {
-    /// The image of an index for OS/ARCHITECTURE[/VARIANT][:VERSION] [default: this machine's]
-    #[arg(
-        long,
-        value_name = "PLATFORM",
-        conflicts_with_all = ["override_os", "override_arch", "override_variant"]
-    )]
-    pub(crate) platform: Option<Platform>,
-
-    /// The image of an index for another operating system than this machine's
-    #[arg(long, value_name = "OS")]
-    pub(crate) override_os: Option<String>,
-
-    /// The image of an index for another CPU than this machine's
-    #[arg(long, value_name = "ARCHITECTURE")]
-    pub(crate) override_arch: Option<String>,
-
-    /// The image of an index for this variant of the CPU, such as v7
-    #[arg(long, value_name = "VARIANT")]
-    pub(crate) override_variant: Option<String>,
-}
-
-impl PlatformArgs {
-    /// The platform that was asked for. As with skopeo, what is not overridden is this machine's;
-    /// but another CPU has no variant of this one.
-    ///
-    /// # Errors
-    /// `Invalid` if what was typed is no platform.
-    pub(crate) fn asked(&self) -> imgcopy::error::Result<Option<Platform>> {
-        let overrides = [
-            &self.override_os,
-            &self.override_arch,
-            &self.override_variant,
-        ];
-        if self.platform.is_some() || overrides.iter().all(|it| it.is_none()) {
-            return Ok(self.platform.clone());
-        }
-        let mut asked = Platform::of_this_machine();
-        if let Some(architecture) = &self.override_arch {
-            asked.architecture.clone_from(architecture);
-            asked.variant.clear();
-        }
-        if let Some(os) = &self.override_os {
-            asked.os.clone_from(os);
-        }
-        if let Some(variant) = &self.override_variant {
-            asked.variant.clone_from(variant);
-        }
-        let Platform {
-            os,
-            architecture,
-            variant,
-            ..
-        } = asked;
-        let parts = match variant.is_empty() {
-            true => format!("{os}/{architecture}"),
-            false => format!("{os}/{architecture}/{variant}"),
-        };
-        parts.parse().map(Some)
-    }
-}
-
 #[derive(Debug, Args)]
 pub(crate) struct TagsArgs {
     /// The place
@@ -275,6 +221,19 @@ pub(crate) struct TagsArgs {
 pub(crate) struct ListTagsArgs {
     /// The place
     pub(crate) reference: Reference,
+
+    #[command(flatten)]
+    pub(crate) reach: OneSide,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DeleteArgs {
+    /// The image
+    pub(crate) reference: Reference,
+
+    /// Also where the image has other tags, which a registry deletes together
+    #[arg(long)]
+    pub(crate) all_tags: bool,
 
     #[command(flatten)]
     pub(crate) reach: OneSide,

@@ -9,11 +9,11 @@ use imgcopy::error::{Attempt as _, Error, ErrorKind};
 use imgcopy::image::{Compression, Digest, Name, Platform, Reference, Repository, Tag};
 use imgcopy::inspect;
 use imgcopy::store::compress::Coding;
-use imgcopy::store::{Destination, Source, open_destination, open_source};
+use imgcopy::store::{Destination, Source, open_destination, open_source, open_to_delete};
 
 use crate::args::{
-    CopyArgs, DigestArgs, Format, InspectArgs, JobArgs, ListTagsArgs, PlanArgs, TagsArgs,
-    VerifyArgs,
+    CopyArgs, DeleteArgs, DigestArgs, Format, InspectArgs, JobArgs, ListTagsArgs, PlanArgs,
+    TagsArgs, VerifyArgs,
 };
 use crate::reach::OneSide;
 use crate::{progress, render};
@@ -164,6 +164,36 @@ pub(crate) async fn digest(args: DigestArgs) -> Ended {
     Ok(render::line(&digest))
 }
 
+pub(crate) async fn delete(args: DeleteArgs) -> Ended {
+    let reference = &args.reference;
+    let name = reference.name();
+    let what = || format!("cannot delete {reference}");
+    let registries = args.reach.registries(reference).map_err(Failure::Usage)?;
+    let place = open_to_delete(reference, &registries)?;
+    if place.repository().is_none() {
+        place.delete(name).await.attempting(what)?;
+        return Ok(render::line(&format!("deleted {reference}")));
+    }
+    let found = place.resolve(name).await.attempting(what)?;
+    let missing = || Error::new(ErrorKind::NotFound, format!("{place} has no image {name}"));
+    let digest = found.ok_or_else(missing).attempting(what)?.digest;
+    let mut others = inspect::tags_of(&*place, &digest).await.attempting(what)?;
+    others.retain(|tag| name.tag() != Some(tag));
+    if !others.is_empty() && !args.all_tags {
+        let others: Vec<String> = others.iter().map(Tag::to_string).collect();
+        let told = format!(
+            "{digest} is also {}, and a registry deletes an image with all of its tags: give --all-tags to do so",
+            others.join(", ")
+        );
+        return Err(Failure::Usage(
+            Error::new(ErrorKind::Invalid, told).attempting(what()),
+        ));
+    }
+    let deleted = place.delete(&Name::Digest(digest.clone())).await;
+    deleted.attempting(what)?;
+    Ok(render::line(&format!("deleted {digest}")))
+}
+
 pub(crate) async fn verify(args: VerifyArgs) -> Ended {
     let reference = &args.reference;
     let source = source(reference, &args.reach)?;
@@ -186,6 +216,8 @@ struct Opened {
     destination: Box<dyn Destination>,
     tags: Vec<Tag>,
     expected: Option<Digest>,
+    selection: copy::Selection,
+    companions: copy::Companions,
     compression: Option<Coding>,
     threads: NonZeroUsize,
     parallel: Option<NonZeroUsize>,
@@ -209,6 +241,8 @@ impl Opened {
             destination: open_destination(&args.destination, &to, args.deep)?,
             tags,
             expected,
+            selection: args.selection.selection().map_err(Failure::Usage)?,
+            companions: args.companions.companions(),
             compression,
             threads: args.threads.unwrap_or_else(cores),
             parallel: args.parallel,
@@ -221,6 +255,8 @@ impl Opened {
             name: self.name.clone(),
             tags: self.tags.clone(),
             expected: self.expected.clone(),
+            selection: self.selection.clone(),
+            companions: self.companions.clone(),
             compression: self.compression,
             threads: self.threads,
             parallel: self.parallel.unwrap_or(new.parallel),

@@ -2,8 +2,11 @@
 
 mod args;
 mod commands;
+mod failures;
+mod platforms;
 mod progress;
 mod reach;
+mod referrers;
 mod render;
 
 use std::process::ExitCode;
@@ -64,6 +67,7 @@ fn finished(ended: Result<ExitCode, Failure>) -> ExitCode {
 
 async fn run(verb: Verb) -> Result<ExitCode, Failure> {
     match verb {
+        Verb::Delete(args) => commands::delete(args).await,
         Verb::Copy(args) => commands::copy(args).await,
         Verb::Plan(args) => commands::plan(args).await,
         Verb::Inspect(args) => commands::inspect(args).await,

@@ -1,6 +1,5 @@
 //! Every word that is printed for a person, and the exit codes.
 
-use std::error::Error as _;
 use std::fmt::{Display, Write as _};
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -10,6 +9,7 @@ use serde::Serialize;
 use serde_json::Serializer;
 use serde_json::ser::PrettyFormatter;
 
+use crate::failures;
 use imgcopy::copy::{BlobAction, ManifestAction, Outcome, Plan};
 use imgcopy::error::{Error, ErrorKind};
 use imgcopy::image::{Platform, Reference, Repository};
@@ -17,6 +17,7 @@ use imgcopy::inspect::{Description, Verdict};
 
 const FAILED: u8 = 1;
 const NO_SUCH_IMAGE: u8 = 2;
+const RATE_LIMITED: u8 = 4;
 const USAGE: u8 = 64;
 
 /// Prints a result. A reader who went away is no failure.
@@ -81,7 +82,7 @@ pub(crate) fn tags_of_skopeo(repository: Option<&Repository>, tags: &[String]) -
 
 /// A registry need not list its tags to everybody.
 pub(crate) fn no_tags(why: &Error) {
-    let why = chain(why);
+    let why = failures::chain(why);
     let why = why.strip_prefix("error: ").unwrap_or(&why);
     tell(&format!("warning: RepoTags stays empty: {why}"));
 }
@@ -102,14 +103,15 @@ pub(crate) fn usage_error(error: &clap::Error) -> ExitCode {
 }
 
 pub(crate) fn usage_failure(error: &Error) -> ExitCode {
-    tell(&chain(error));
+    tell(&failures::chain(error));
     ExitCode::from(USAGE)
 }
 
 pub(crate) fn failure(error: &Error) -> ExitCode {
-    tell(&chain(error));
+    tell(&failures::chain(error));
     ExitCode::from(match error.kind() {
         ErrorKind::NotFound | ErrorKind::NoPlace => NO_SUCH_IMAGE,
+        ErrorKind::RateLimited => RATE_LIMITED,
         _ => FAILED,
     })
 }
@@ -123,30 +125,6 @@ pub(crate) fn interrupted(code: u8) -> ExitCode {
 pub(crate) fn died(died: &tokio::task::JoinError) -> ExitCode {
     tell(&format!("error: imgcopy has a defect: {died}"));
     ExitCode::from(FAILED)
-}
-
-fn chain(error: &Error) -> String {
-    let mut told = format!("error: {error}");
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        let _ = write!(told, "\n  caused by: {inner}");
-        cause = inner.source();
-    }
-    if let Some(hint) = hint(error) {
-        let _ = write!(told, "\nhint: {hint}");
-    }
-    told
-}
-
-fn hint(error: &Error) -> Option<&'static str> {
-    match error.kind() {
-        ErrorKind::Ambiguous => Some("add :NAME or :@N to choose one; N counts from 0"),
-        ErrorKind::NotFound => Some("`imgcopy tags REFERENCE` lists the images of a place"),
-        ErrorKind::Incomplete => Some("the source lacks a part of the image: fetch it again"),
-        ErrorKind::NoSpace => Some("what was finished stays; make room and run again"),
-        ErrorKind::Corrupt => Some("the source is damaged: fetch it again"),
-        _ => None,
-    }
 }
 
 /// Bytes as people read them, in powers of ten.
@@ -168,7 +146,7 @@ pub(crate) fn size(bytes: u64) -> String {
 pub(crate) fn summary(outcome: &Outcome, elapsed: Duration) {
     let seconds = elapsed.as_secs_f64();
     let mut line = match (outcome.moved, outcome.manifests) {
-        (0, 0) => format!("up to date in {seconds:.1} s"),
+        (0, 0) if outcome.mounted == 0 => format!("up to date in {seconds:.1} s"),
         (moved, _) => format!(
             "copied {} ({} read, {} written) in {seconds:.1} s",
             count(moved, "blob"),
@@ -184,6 +162,14 @@ pub(crate) fn summary(outcome: &Outcome, elapsed: Duration) {
             size(outcome.bytes_kept)
         );
     }
+    if outcome.mounted > 0 {
+        let mounted = count(outcome.mounted, "blob");
+        let _ = write!(line, "; {mounted} mounted at the registry");
+    }
+    if outcome.companions > 0 {
+        let companions = outcome.companions;
+        let _ = write!(line, "; {companions} referrers and signatures, too");
+    }
     if outcome.absent > 0 {
         let _ = write!(
             line,
@@ -192,6 +178,18 @@ pub(crate) fn summary(outcome: &Outcome, elapsed: Duration) {
         );
     }
     tell(&line);
+    if let Some(old) = &outcome.trimmed_from {
+        tell(&format!(
+            "the index was written anew with fewer images: {old} became {}",
+            outcome.digest
+        ));
+    }
+    if outcome.left_behind > 0 {
+        tell(&format!(
+            "warning: {} referrers and signatures left behind: what they are for has another digest at the destination",
+            outcome.left_behind
+        ));
+    }
 }
 
 pub(crate) fn count(n: usize, what: &str) -> String {

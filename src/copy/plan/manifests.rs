@@ -28,6 +28,12 @@ pub(super) fn manifest_steps(survey: &Survey, blobs: &[BlobStep]) -> Result<Vec<
         });
     }
     settle_root(survey, &renaming, &mut steps);
+    if let Some(root) = steps.last_mut()
+        && survey.trimmed_from.is_some()
+        && root.action == ManifestAction::Send
+    {
+        root.because = Reason::Trimmed;
+    }
     Ok(steps)
 }
 

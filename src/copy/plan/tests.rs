@@ -34,6 +34,7 @@ fn image_of(layers: &[Descriptor]) -> Given {
             config: Some(Config::parse(text.as_bytes()).unwrap()),
         }],
         expected: None,
+        trimmed_from: None,
         kept: Vec::new(),
         absent: Vec::new(),
         mount: None,

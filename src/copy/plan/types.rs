@@ -17,6 +17,9 @@ pub struct Plan {
     pub destination: String,
     /// The names that the image gets at the destination.
     pub tags: Vec<Tag>,
+    /// What the index is called at the source, if it is written anew without some of its images.
+    #[serde(rename = "trimmedFrom", skip_serializing_if = "Option::is_none")]
+    pub trimmed_from: Option<Digest>,
     /// Each config and layer once, the largest first.
     pub blobs: Vec<BlobStep>,
     /// Each manifest once, children before parents; the last one gets the names.
@@ -115,6 +118,8 @@ pub enum Reason {
     Plain(Compression),
     /// Its pieces are called otherwise at the destination.
     LayersChanged,
+    /// Some of its images are not wanted, so it is written anew.
+    Trimmed,
     /// Its children are called otherwise at the destination.
     ChildrenChanged,
     /// The name stands for something else now, or for nothing.
@@ -135,6 +140,7 @@ impl fmt::Display for Reason {
             Reason::Plain(Compression::None) => f.write_str("plain at the source"),
             Reason::Plain(other) => write!(f, "{other} is no form for layers"),
             Reason::LayersChanged => f.write_str("its layers change"),
+            Reason::Trimmed => f.write_str("not all of its images are wanted"),
             Reason::ChildrenChanged => f.write_str("its images change"),
             Reason::NameMoves => f.write_str("the name is new or moves"),
             Reason::Foreign => f.write_str("it lives at its URLs, not at the source"),
@@ -169,6 +175,39 @@ impl Plan {
     pub fn is_empty(&self) -> bool {
         let idle = |step: &ManifestStep| matches!(step.action, ManifestAction::Keep(_));
         self.totals().moving == 0 && self.totals().mounted == 0 && self.manifests.iter().all(idle)
+    }
+
+    /// The images that something may belong to, by their digests at the source: those that keep them,
+    /// and those that are called otherwise at the destination.
+    pub(in crate::copy) fn subjects(&self) -> (Vec<Digest>, Vec<Digest>) {
+        let mut subjects = (Vec::new(), Vec::new());
+        let entries = self
+            .manifests
+            .iter()
+            .filter_map(|step| step.content.as_ref());
+        let entries = entries.flat_map(Manifest::children);
+        let attesting: Vec<&Digest> = entries
+            .filter(|entry| entry.attests().is_some())
+            .map(|entry| &entry.digest)
+            .collect();
+        for step in &self.manifests {
+            let digest = step.manifest.digest.clone();
+            let is_kept = match &step.action {
+                ManifestAction::Keep(stored) => *stored == digest,
+                ManifestAction::Rewrite => false,
+                ManifestAction::Send | ManifestAction::Name => true,
+            };
+            match (is_kept, attesting.contains(&&digest)) {
+                (_, true) => {}
+                (true, false) => subjects.0.push(digest),
+                (false, false) => subjects.1.push(digest),
+            }
+        }
+        if let Some(old) = &self.trimmed_from {
+            subjects.0.pop();
+            subjects.1.push(old.clone());
+        }
+        subjects
     }
 
     /// What it comes to.

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::error::{Attempt as _, Error, ErrorKind, Result};
 use crate::image::json::{self, Known};
-use crate::image::{Descriptor, Index, MediaType, Name, REF_NAME, Tag};
+use crate::image::{Descriptor, Index, MediaType, Name, REF_NAME, Tag, companion};
 
 /// The largest `index.json` that is read, in bytes (S-53).
 pub(crate) const LIMIT: u64 = 16 << 20;
@@ -32,8 +32,10 @@ pub(crate) fn entries(text: &[u8]) -> Result<Vec<Descriptor>> {
 
 /// The entry that a name stands for.
 pub(super) fn find(entries: &[Descriptor], name: &Name, place: &str) -> Result<Option<Descriptor>> {
+    // What belongs to an image is meant only where there is nothing else.
+    let has_images = entries.iter().any(|entry| !is_companion(entry));
     let fits = |entry: &&Descriptor| match name {
-        Name::Sole => true,
+        Name::Sole => !has_images || !is_companion(entry),
         Name::Tag(tag) => entry.ref_name() == Some(tag.as_str()),
         Name::Digest(digest) => entry.digest == *digest,
         Name::Pinned(tag, digest) => {
@@ -66,6 +68,14 @@ pub(super) fn find(entries: &[Descriptor], name: &Name, place: &str) -> Result<O
         list.join(", ")
     );
     Err(Error::new(ErrorKind::Ambiguous, what))
+}
+
+/// Whether an entry is no image but belongs to one: a referrer without a name, or a signature.
+fn is_companion(entry: &Descriptor) -> bool {
+    match entry.ref_name() {
+        Some(tag) => companion::is_companion(tag),
+        None => entry.artifact_type.is_some(),
+    }
 }
 
 /// The name by which an entry is given out.
@@ -176,6 +186,9 @@ fn entry(image: &Descriptor, tag: Option<&Tag>) -> Value {
     entry.insert("mediaType".into(), image.media_type.as_str().into());
     entry.insert("digest".into(), image.digest.to_string().into());
     entry.insert("size".into(), image.size.into());
+    if let Some(artifact_type) = &image.artifact_type {
+        entry.insert("artifactType".into(), artifact_type.as_str().into());
+    }
     if let Some(tag) = tag {
         entry.insert("annotations".into(), json!({ REF_NAME: tag.as_str() }));
     }

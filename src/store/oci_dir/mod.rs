@@ -21,7 +21,7 @@ use tokio::sync::RwLock;
 use super::blob::Blob;
 use super::{Destination, KnownLayer, Presence, Role, Source, Store, WantedLayers, blocking};
 use crate::error::{Attempt as _, Error, ErrorKind, Result};
-use crate::image::{Descriptor, DiffId, Manifest, Name};
+use crate::image::{Descriptor, DiffId, Digest, Manifest, Name};
 use layout::{Layout, OWN};
 use writer::Writer;
 
@@ -110,6 +110,21 @@ impl Store for OciDir {
 
     async fn manifest(&self, descriptor: &Descriptor) -> Result<Manifest> {
         self.layout().manifest(descriptor)
+    }
+
+    async fn referrers(&self, subject: &Digest) -> Result<Vec<Descriptor>> {
+        let (writer, subject) = (Arc::clone(&self.writer), subject.clone());
+        blocking(move || {
+            let entries = writer.layout.entries()?.into_iter();
+            // What cannot be read refers to nothing.
+            let manifests = entries.filter_map(|entry| writer.layout.manifest(&entry).ok());
+            let referrers = manifests.filter_map(|manifest| {
+                let (own, entry) = manifest.as_referrer()?;
+                (own.digest == subject).then_some(entry)
+            });
+            Ok(referrers.collect())
+        })
+        .await
     }
 }
 

@@ -78,8 +78,13 @@ impl Writer {
         let Some(tags) = tags else {
             return Ok(());
         };
+        let entry = manifest.as_referrer().map(|(_, entry)| entry);
         self.session()?
-            .publish(descriptor, tags, &self.pieces(manifest))
+            .publish(
+                entry.as_ref().unwrap_or(descriptor),
+                tags,
+                &self.pieces(manifest),
+            )
             .attempting(|| format!("cannot change index.json of {}", self.layout))
     }
 

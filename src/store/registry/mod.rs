@@ -10,6 +10,7 @@ pub mod conf;
 pub mod credentials;
 mod download;
 mod end;
+mod fallback;
 mod gate;
 mod headers;
 mod host;

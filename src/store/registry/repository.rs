@@ -10,6 +10,7 @@ use tracing::debug;
 
 use super::download::Remote;
 use super::end::{End, Head};
+use super::fallback;
 use super::retry::{Op, Verdict, verdict};
 use super::spool;
 use super::trouble::Trouble;
@@ -408,7 +409,10 @@ impl Destination for Registry {
                 None => format!("cannot write manifest {digest} to {self}"),
             };
             match end.put(manifest, tag).await {
-                Ok(()) => self.note(end, manifest),
+                Ok(()) => {
+                    self.note(end, manifest);
+                    fallback::list(end, manifest).await?;
+                }
                 Err(trouble) => return Err(self.healed(trouble)).attempting(what),
             }
         }
