@@ -230,8 +230,9 @@ async fn presence(job: &Job<'_>, survey: &Survey) -> Result<BTreeMap<Digest, Pre
     {
         let verbatim = image.layers(survey).filter(|layer| layer.target.is_none());
         let config = image.manifest.as_image().map(|image| &image.config);
-        // A registry was asked for the manifests before they were read.
-        let own = std::iter::once(image.manifest.descriptor()).filter(|_| !vouches(job));
+        // A registry was asked for the manifests before they were read, where all of them stay.
+        let was_asked = vouches(job) && is_verbatim(job);
+        let own = std::iter::once(image.manifest.descriptor()).filter(|_| !was_asked);
         for piece in own
             .chain(config)
             .chain(verbatim.map(|layer| layer.descriptor))
