@@ -233,17 +233,21 @@ pub(crate) fn plan_table(plan: &Plan) -> String {
         );
     }
     let totals = plan.totals();
-    let _ = match plan.is_empty() {
-        true => writeln!(table, "nothing to do"),
-        false => writeln!(
-            table,
-            "{} to move ({}), {} already there ({})",
-            count(totals.moving, "blob"),
-            size(totals.bytes),
-            totals.kept,
-            size(totals.kept_bytes),
-        ),
-    };
+    if plan.is_empty() {
+        table.push_str("nothing to do\n");
+        return table;
+    }
+    let _ = write!(
+        table,
+        "{} to move ({})",
+        count(totals.moving, "blob"),
+        size(totals.bytes)
+    );
+    if totals.mounted > 0 {
+        let _ = write!(table, ", {} to mount", totals.mounted);
+    }
+    let (kept, kept_bytes) = (totals.kept, size(totals.kept_bytes));
+    let _ = writeln!(table, ", {kept} already there ({kept_bytes})");
     table
 }
 
