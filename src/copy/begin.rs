@@ -87,9 +87,11 @@ pub(super) async fn changed_root(
             return Ok(None);
         }
         // From here on by its digest, whatever becomes of the tag (S-11).
-        return root(job.source, &Name::Digest(there.digest))
-            .await
-            .map(Some);
+        match root(job.source, &Name::Digest(there.digest)).await {
+            // A HEAD may tell a digest that nothing has (F-26): then the name is read itself.
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            by_digest => return by_digest.map(Some),
+        }
     }
     root(job.source, &job.name).await.map(Some)
 }
