@@ -32,21 +32,33 @@ pub(super) fn checked(content: Arc<dyn Content>, mut check: Check, watch: Option
     from_task(move |to| async move {
         let mut pieces = content.open().await?;
         let mut last = None;
+        let mut mislabelled = None;
         while let Some(piece) = pieces.next().await {
             let piece = piece?;
             if piece.is_empty() {
                 continue;
             }
-            check.take(&piece)?;
+            match check.take(&piece) {
+                // A page of some proxy, or a wrong media type: the digest will tell (F-55).
+                Err(error) if error.kind() == ErrorKind::Invalid => {
+                    check.take(&piece)?;
+                    mislabelled = Some(error);
+                }
+                taken => taken?,
+            }
             if let Some(watch) = &watch {
                 watch(piece.len() as u64);
             }
             match check.left() {
                 0 => last = Some(piece),
+                _ if mislabelled.is_some() => {}
                 _ => send(&to, piece).await?,
             }
         }
         check.end()?;
+        if let Some(error) = mislabelled {
+            return Err(error);
+        }
         match last {
             Some(last) => send(&to, last).await,
             None => Ok(()),

@@ -1,6 +1,8 @@
 //! Reading a blob from a registry: a stream that goes on where it broke off.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -31,18 +33,12 @@ impl Content for Remote {
     fn open(&self) -> BoxFuture<'static, Result<Pieces>> {
         let (ends, blob) = (Arc::clone(&self.ends), self.blob.clone());
         async move {
-            let mut last = None;
-            for end in ends.iter() {
-                let mut download = Download::new(end.clone(), blob.clone());
-                match download.reopen().await {
-                    Ok(()) => return Ok(download.pieces()),
-                    Err(error) => {
-                        debug!(%error, mirror = end.is_mirror, "cannot read a blob");
-                        last = Some(error);
-                    }
-                }
-            }
-            Err(last.unwrap_or_else(|| Error::new(ErrorKind::NotFound, "nobody has it")))
+            let mut ends: VecDeque<End> = ends.iter().cloned().collect();
+            let nobody = || Error::new(ErrorKind::NotFound, "nobody has it");
+            let first = ends.pop_front().ok_or_else(nobody)?;
+            let mut download = Download::new(first, ends, blob);
+            download.reopen().await?;
+            Ok(download.pieces())
         }
         .boxed()
     }
@@ -54,6 +50,8 @@ const CRAWL: u64 = 1 << 10;
 /// A blob that is being read.
 struct Download {
     end: End,
+    /// Where it is asked for next, if this end fails: the place itself after its mirrors.
+    others: VecDeque<End>,
     blob: Descriptor,
     /// How many bytes were handed on.
     offset: u64,
@@ -65,22 +63,24 @@ struct Download {
     backoff: Backoff,
     /// Whether the server cannot give a part.
     no_ranges: bool,
-    /// Since when, and from which offset, the speed is measured.
-    measured: (Instant, u64),
+    /// How long was waited for how many bytes: the speed of the registry, however slowly they are
+    /// taken.
+    measured: (Duration, u64),
 }
 
 impl Download {
-    fn new(end: End, blob: Descriptor) -> Self {
+    fn new(end: End, others: VecDeque<End>, blob: Descriptor) -> Self {
         Self {
             backoff: Backoff::new(&end.host.options.retry),
             end,
+            others,
             blob,
             offset: 0,
             body: None,
             skip: 0,
             etag: None,
             no_ranges: false,
-            measured: (Instant::now(), 0),
+            measured: (Duration::ZERO, 0),
         }
     }
 
@@ -117,15 +117,21 @@ impl Download {
 
     async fn read(&mut self) -> Result<Option<Bytes>, Trouble> {
         let idle = self.end.host.options.limits.idle;
-        let Some(answer) = &mut self.body else {
-            return Ok(None);
-        };
         loop {
+            if self.is_crawling(idle) {
+                return Err(Trouble::stalled("the blob hardly moved"));
+            }
+            let Some(answer) = &mut self.body else {
+                return Ok(None);
+            };
+            let begun = Instant::now();
             let next = tokio::time::timeout(idle, answer.response.chunk()).await;
             let next = next.map_err(|_| Trouble::stalled("the blob stalled"))?;
             let Some(mut piece) = next? else {
                 return Ok(None);
             };
+            self.measured.0 += begun.elapsed();
+            self.measured.1 += piece.len() as u64;
             let again = usize::try_from(self.skip)
                 .unwrap_or(usize::MAX)
                 .min(piece.len());
@@ -136,19 +142,39 @@ impl Download {
             }
             self.offset += piece.len() as u64;
             self.backoff.reached(self.offset);
-            let (since, from) = self.measured;
-            if since.elapsed() >= idle {
-                if self.offset - from < CRAWL * idle.as_secs() {
-                    return Err(Trouble::stalled("the blob hardly moved"));
-                }
-                self.measured = (Instant::now(), self.offset);
-            }
             return Ok(Some(piece));
         }
     }
 
-    /// Waits before the next try, if there is one.
+    /// Whether hardly anything came in the last idle time (F-52).
+    fn is_crawling(&mut self, idle: Duration) -> bool {
+        let (waited, bytes) = self.measured;
+        if waited < idle {
+            return false;
+        }
+        self.measured = (Duration::ZERO, 0);
+        u128::from(bytes) * 1000 < u128::from(CRAWL) * waited.as_millis()
+    }
+
+    /// Waits before the next try, if there is one. Where there is none, the next end goes on where
+    /// this one stopped: the digest tells whether both have the same blob.
     async fn recover(&mut self, trouble: Trouble) -> Result<()> {
+        let error = match self.wait(trouble).await {
+            Ok(()) => return Ok(()),
+            Err(error) => error,
+        };
+        let Some(next) = self.others.pop_front() else {
+            return Err(error.of_piece());
+        };
+        debug!(blob = %self.blob.digest, offset = self.offset, %error, next = next.host.registry, "asking the next one");
+        self.backoff = Backoff::new(&next.host.options.retry);
+        self.end = next;
+        self.etag = None;
+        self.no_ranges = false;
+        Ok(())
+    }
+
+    async fn wait(&mut self, trouble: Trouble) -> Result<()> {
         let Some(signal) = &trouble.signal else {
             return Err(trouble.error);
         };
@@ -170,16 +196,16 @@ impl Download {
     /// Asks the registry for the rest: it may send us to a new place each time (F-53).
     async fn reopen(&mut self) -> Result<()> {
         loop {
-            match self.ask().await {
-                Ok(answer) => {
-                    if self.accept(answer)? {
-                        self.measured = (Instant::now(), self.offset);
-                        return Ok(());
-                    }
-                }
+            let asked = self.ask().await;
+            let accepted = asked.and_then(|answer| Ok(self.accept(answer)?));
+            match accepted {
+                Ok(true) => break,
+                Ok(false) => {}
                 Err(trouble) => self.recover(trouble).await?,
             }
         }
+        self.measured = (Duration::ZERO, 0);
+        Ok(())
     }
 
     async fn ask(&self) -> Result<Answer, Trouble> {
@@ -206,6 +232,7 @@ impl Download {
 
     /// Whether the answer can be used; if not, the whole blob is asked for.
     fn accept(&mut self, answer: Answer) -> Result<bool> {
+        encoded(&answer, self.blob.size)?;
         let status = answer.status.as_u16();
         if self.offset == 0 || self.no_ranges {
             if status != 200 {
@@ -238,4 +265,23 @@ impl Download {
         self.body = Some(answer);
         Ok(true)
     }
+}
+
+/// Refuses a blob that was compressed on its way. A store may say so of a layer that it only keeps
+/// as it is, which the length tells (F-58).
+fn encoded(answer: &Answer, size: u64) -> Result<()> {
+    let Some(encoding) = answer.header("content-encoding") else {
+        return Ok(());
+    };
+    let length: Option<u64> = answer
+        .header("content-length")
+        .and_then(|length| length.parse().ok());
+    if answer.status != 200 || length == Some(size) || encoding.eq_ignore_ascii_case("identity") {
+        return Ok(());
+    }
+    let encoding: String = encoding.escape_debug().take(40).collect();
+    let what = format!(
+        "it comes with Content-Encoding {encoding}, which a proxy before the registry must have added"
+    );
+    Err(Error::new(ErrorKind::Io, what))
 }

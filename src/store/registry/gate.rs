@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 use tracing::debug;
 
@@ -30,6 +30,8 @@ pub(super) struct Gate {
     control: Arc<Semaphore>,
     download: Arc<Semaphore>,
     upload: Arc<Semaphore>,
+    /// As many as can upload may be about to.
+    writers: Semaphore,
     /// Nobody passes before.
     closed_until: Mutex<Option<Instant>>,
 }
@@ -48,6 +50,7 @@ impl Gate {
             control: places(requests),
             download: places(transfers),
             upload: places(transfers),
+            writers: Semaphore::new(transfers.max(1)),
             closed_until: Mutex::default(),
         }
     }
@@ -59,6 +62,15 @@ impl Gate {
         let place = semaphore.acquire_owned().await.map_err(closed)?;
         self.opened().await;
         Ok(place)
+    }
+
+    /// Waits until a blob can be written as soon as it comes: its source is not opened before, since it
+    /// would have to wait, and may hang up.
+    pub(super) async fn turn_to_write(&self) -> Result<SemaphorePermit<'_>> {
+        let closed = |_| Error::new(ErrorKind::Interrupted, "no more requests are made");
+        let turn = self.writers.acquire().await.map_err(closed)?;
+        self.opened().await;
+        Ok(turn)
     }
 
     /// A place in a line, if one is free at once and the gate is open.

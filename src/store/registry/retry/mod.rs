@@ -33,8 +33,6 @@ pub(crate) enum Signal {
     Timeout,
     /// The body ended before its announced end.
     Truncated,
-    /// All bytes came, and their digest is wrong.
-    Mismatch,
     /// The server answered that it will not.
     Status {
         /// The HTTP status.
@@ -122,7 +120,6 @@ pub(crate) fn verdict(op: Op, signal: &Signal) -> Verdict {
             Op::Commit | Op::PutManifest | Op::Delete => Verdict::LookUp,
             Op::Read | Op::Open | Op::Send | Op::Token => again(op, signal),
         },
-        Signal::Mismatch => Verdict::RestartBlob,
         Signal::Status { status, errors, .. } => by_status(op, signal, *status, errors),
     }
 }
@@ -149,12 +146,15 @@ fn by_status(op: Op, signal: &Signal, status: u16, errors: &[RegistryError]) -> 
             Op::Send | Op::Commit | Op::PutManifest | Op::Delete => Verdict::LookUp,
             Op::Read | Op::Open | Op::Token => again(op, signal),
         },
+        // It may have been stored all the same: only the answer failed (F-77, F-80).
+        500 if matches!(op, Op::Commit | Op::PutManifest) => Verdict::LookUp,
         // Not implemented; wrong version; misconfigured; no space; a loop; and the like.
         501 | 505..=511 => Verdict::Fail,
         408 | 425 | 429 | 500..=599 => again(op, signal),
         _ => match op {
             Op::Read if status == 416 => Verdict::RestartBlob,
-            Op::Send if status == 413 => Verdict::Chunked,
+            // A small blob has gone out before the refusal comes.
+            Op::Send | Op::Commit if status == 413 => Verdict::Chunked,
             Op::Send | Op::Commit => of_upload(status, errors),
             Op::PutManifest => of_manifest(status, errors),
             Op::Read | Op::Open | Op::Delete | Op::Token => Verdict::Fail,

@@ -55,6 +55,8 @@ fn r01_every_failure_of_every_request_has_its_verdict() {
     let range = [RestartBlob, Fail, LookUp, LookUp, Fail, Fail, Fail];
     let mut large = all(Fail);
     large[2] = Verdict::Chunked;
+    large[3] = Verdict::Chunked;
+    let broken = [Retry, Retry, RestartUpload, LookUp, LookUp, Retry, Retry];
     let table = [
         // In the order of OPS: Read, Open, Send, Commit, PutManifest, Delete, Token.
         (Signal::Connect, repeat.clone()),
@@ -65,14 +67,14 @@ fn r01_every_failure_of_every_request_has_its_verdict() {
         (Signal::Reset, lost.clone()),
         (Signal::Timeout, lost.clone()),
         (Signal::Truncated, lost),
-        (Signal::Mismatch, all(RestartBlob)),
         (status(401), stale),
         (status(404), missing),
         (status(413), large),
+        (status(500), broken),
         (status(416), range),
     ];
     let same = [
-        (&[408, 425, 429, 500, 503, 530, 529, 599][..], repeat),
+        (&[408, 425, 429, 503, 530, 529, 599][..], repeat),
         (&[499, 502, 504, 520, 521, 522, 523, 524], gateway),
         (
             &[
@@ -259,7 +261,7 @@ fn what_mends_a_known_cause_is_done_once_and_at_once() {
     for (signal, verdict) in [
         (status(401), Verdict::Reauthenticate),
         (status(413), Verdict::Chunked),
-        (Signal::Mismatch, Verdict::RestartBlob),
+        (refused(400, Code::DigestInvalid, ""), Verdict::RestartBlob),
         (status(404), Verdict::SelfHeal),
     ] {
         let mut backoff = Backoff::new(&RetryPolicy::default());
@@ -329,13 +331,13 @@ fn progress_brings_a_new_token_but_no_other_try_at_wrong_bytes() {
     let mut backoff = Backoff::new(&RetryPolicy::default());
     for (signal, verdict) in [
         (status(401), Verdict::Reauthenticate),
-        (Signal::Mismatch, Verdict::RestartBlob),
+        (refused(400, Code::DigestInvalid, ""), Verdict::RestartBlob),
     ] {
         assert!(backoff.next(&signal, &verdict).is_ok());
     }
     backoff.reached(1 << 30);
     assert!(backoff.next(&status(401), &Verdict::Reauthenticate).is_ok());
-    let wrong = backoff.next(&Signal::Mismatch, &Verdict::RestartBlob);
+    let wrong = backoff.next(&status(400), &Verdict::RestartBlob);
     assert_eq!(wrong, Err(Stop::DoneBefore));
 }
 

@@ -4,37 +4,36 @@
 //! The content is opened before the session is, so that no registry waits for a slow source, and
 //! its last piece comes only if all of it is right (S-12): a wrong blob is never completed.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+mod flow;
+mod session;
+
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use futures_util::{StreamExt as _, stream};
+use futures_util::StreamExt as _;
+use reqwest::Method;
 use reqwest::header::{CONTENT_RANGE, CONTENT_TYPE, HeaderValue};
-use reqwest::{Method, Url};
-use tokio::time::Instant;
 use tracing::debug;
 
 use super::end::End;
 use super::gate::Line;
-use super::policy::{self, Origin, UploadTo};
+use super::policy;
 use super::retry::{Backoff, Op, Signal, Verdict, verdict};
 use super::send::{Answer, Call, Payload};
 use super::trouble::Trouble;
 use crate::error::{Error, ErrorKind, Result};
-use crate::image::{Algorithm, Descriptor, Digest, Repository};
+use crate::image::Digest;
 use crate::store::blob::{Blob, Pieces};
-use crate::store::locked;
+use flow::Flow;
 
-/// Where the next request of an upload goes.
-#[derive(Debug, Clone)]
-pub(super) struct Session {
-    url: Url,
-    to_registry: bool,
-}
+pub(super) use session::{Mounted, Session, mount};
 
 /// How large chunks are, in bytes, unless the registry wants larger ones.
 const CHUNK: u64 = 8 << 20;
+/// A chunk is held in memory, so no registry gets larger ones.
+const LARGEST_CHUNK: u64 = 64 << 20;
 /// GHCR takes no more than this in one PATCH.
 const GHCR_CHUNK: u64 = 4 << 20;
 /// Connections that break twice in a blob of this size may mean that its size is refused (F-64).
@@ -72,26 +71,25 @@ impl Upload<'_> {
                 Err(Failed::Source(error)) => return Err(error),
                 Err(Failed::Destination(op, trouble)) => (op, trouble),
             };
-            self.session = None;
+            let trouble = of_destination(trouble);
             let Some(signal) = trouble.signal.clone() else {
                 return Err(trouble.error);
             };
             let mut verdict = verdict(op, &signal);
-            if op != Op::Open && matches!(signal, Signal::Reset) {
-                broken += 1;
-                if broken == 2
-                    && self.blob.descriptor().size > LARGE
-                    && !self.end.host.wants_chunks()
-                {
-                    verdict = Verdict::Chunked;
-                }
-            }
-            debug!(blob = %self.blob.descriptor().digest, error = %trouble.error, ?op, ?verdict, "an upload failed");
+            broken += u32::from(op != Op::Open && signal == Signal::Reset);
+            debug!(blob = %self.blob.descriptor().digest, error = %trouble.error, ?op, ?verdict, broken, "an upload failed");
             match verdict {
                 Verdict::Fail | Verdict::SelfHeal => return Err(trouble.error),
                 Verdict::LookUp | Verdict::Compare if self.is_there().await => break,
-                Verdict::Chunked => self.want_chunks(),
+                // A registry may lose chunks (F-71).
+                Verdict::RestartBlob => self.learn_chunks(false),
                 _ => {}
+            }
+            if self.is_too_large(&signal, broken) {
+                verdict = Verdict::Chunked;
+            }
+            if verdict == Verdict::Chunked {
+                self.learn_chunks(true);
             }
             match backoff.next(&signal, &verdict) {
                 Ok(pause) => self.end.host.rest(&signal, pause).await,
@@ -102,9 +100,18 @@ impl Upload<'_> {
         Ok(())
     }
 
-    fn want_chunks(&self) {
-        let wants = &self.end.host.learnt.wants_chunks;
-        wants.store(true, Ordering::Relaxed);
+    /// Whether connections that break mean that the size is refused: such an answer is often lost,
+    /// because the connection ends while the blob is still being sent (F-64).
+    fn is_too_large(&self, signal: &Signal, broken: u32) -> bool {
+        *signal == Signal::Reset
+            && broken == 2
+            && self.blob.descriptor().size > LARGE
+            && !self.end.host.wants_chunks()
+    }
+
+    fn learn_chunks(&self, wants: bool) {
+        let wants_chunks = &self.end.host.learnt.wants_chunks;
+        wants_chunks.store(wants, Ordering::Relaxed);
     }
 
     /// Whether the blob got there although no answer did.
@@ -116,15 +123,19 @@ impl Upload<'_> {
     }
 
     async fn once(&mut self) -> Result<(), Failed> {
+        // Whoever may not write yet does not begin to read.
+        let _turn = self.end.host.gate.turn_to_write().await?;
         let mut pieces = self.blob.clone().pieces();
         let first = pieces.next().await.transpose().map_err(Failed::Source)?;
         let session = match self.session.take() {
-            Some(session) => (session, None),
-            None => open(self.end, self.blob.descriptor()).await?,
+            Some(session) => session,
+            None => session::open(self.end, self.blob.descriptor())
+                .await
+                .map_err(|trouble| Failed::Destination(Op::Open, trouble))?,
         };
         match self.end.host.wants_chunks() {
             true => self.in_chunks(session, first, pieces).await,
-            false => self.at_once(session.0, first, pieces).await,
+            false => self.at_once(session, first, pieces).await,
         }
     }
 
@@ -142,12 +153,12 @@ impl Upload<'_> {
             .call(Method::PUT, &session, Some(&descriptor.digest))
             .await?;
         call.headers.insert(CONTENT_TYPE, OCTETS);
-        call.body = match descriptor.size {
-            0 => Payload::Nothing,
-            size => Payload::Once(Mutex::new(Some(body)), size),
-        };
         let limits = &self.end.host.options.limits;
-        call.patience = limits.commit.saturating_mul(100);
+        (call.body, call.patience) = match descriptor.size {
+            0 => (Payload::Nothing, limits.commit),
+            // How long it may take altogether depends on its size: the flow is watched instead.
+            size => (Payload::Once(Mutex::new(Some(body)), size), Duration::MAX),
+        };
         let sent = async {
             tokio::select! {
                 answer = self.end.host.send(&call) => answer,
@@ -170,16 +181,16 @@ impl Upload<'_> {
     /// PATCH by PATCH, then an empty PUT.
     async fn in_chunks(
         &self,
-        session: (Session, Option<u64>),
+        mut session: Session,
         first: Option<Bytes>,
         mut pieces: Pieces,
     ) -> Result<(), Failed> {
-        let (mut session, least) = session;
         let usual = match self.end.host.registry.as_str() {
             "ghcr.io" => GHCR_CHUNK,
             _ => CHUNK,
         };
-        let size = usize::try_from(least.unwrap_or(0).max(usual)).unwrap_or(usize::MAX);
+        let size = session.least.unwrap_or(0).max(usual).min(LARGEST_CHUNK);
+        let size = usize::try_from(size).unwrap_or(usize::MAX);
         let mut chunk = BytesMut::from(first.unwrap_or_default().as_ref());
         let mut offset = 0;
         loop {
@@ -222,7 +233,7 @@ impl Upload<'_> {
         // Registries answer 201, 202 or 204.
         let answer = answer.expect(&[200, 201, 202, 204]).await.map_err(failed)?;
         match answer.header("location").map(str::to_string) {
-            Some(_) => Ok(next_session(self.end, &answer).await?),
+            Some(_) => Ok(session::next(self.end, &answer, Some(session)).await?),
             None => Ok(session.clone()),
         }
     }
@@ -258,7 +269,8 @@ impl Upload<'_> {
             && stored != *digest
         {
             let what = format!("the registry calls {digest} {stored}");
-            let error = Error::new(ErrorKind::Corrupt, what);
+            // No fault of the source: reading it again would not help.
+            let error = Error::new(ErrorKind::Io, what);
             return Err(Failed::Destination(op, error.into()));
         }
         if status == 201 || self.is_there().await {
@@ -277,174 +289,18 @@ impl Upload<'_> {
 
 const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");
 
+/// What a destination does not find is not the image.
+fn of_destination(trouble: Trouble) -> Trouble {
+    let error = match trouble.error.kind() {
+        ErrorKind::NotFound => trouble.error.of_kind(ErrorKind::Io),
+        _ => trouble.error,
+    };
+    Trouble { error, ..trouble }
+}
+
 fn explained(error: Error, broken: u32) -> Error {
     match broken {
         0 | 1 => error,
         _ => error.attempting("the registry closed the connection during the upload: perhaps a limit of size, or a proxy"),
-    }
-}
-
-/// Begins an upload. Also tells how large chunks must be at least.
-async fn open(end: &End, blob: &Descriptor) -> Result<(Session, Option<u64>), Failed> {
-    let mut path = format!("{}/blobs/uploads/", end.path);
-    if blob.digest.algorithm() != Algorithm::Sha256 {
-        // For the hash that is not the usual one, the registry must know beforehand.
-        path.push_str(&format!(
-            "?digest-algorithm={}",
-            blob.digest.algorithm().as_str()
-        ));
-    }
-    let opened = end.host.repeat(Op::Open, || async {
-        let call = end.host.call(Method::POST, &path, &end.scopes).await?;
-        end.host.send(&call).await?.expect(&[202, 200, 201]).await
-    });
-    let answer = opened.await.map_err(|trouble| {
-        Failed::Destination(
-            Op::Open,
-            Trouble {
-                signal: None,
-                ..trouble
-            },
-        )
-    })?;
-    let least = answer
-        .header("oci-chunk-min-length")
-        .and_then(|it| it.parse().ok());
-    Ok((next_session(end, &answer).await?, least))
-}
-
-async fn next_session(end: &End, answer: &Answer) -> Result<Session> {
-    let missing = || {
-        Error::new(
-            ErrorKind::Io,
-            "the registry does not say where the upload goes on (Location)",
-        )
-    };
-    let header = answer.header("location").ok_or_else(missing)?;
-    let url = policy::location(&answer.url, header)?;
-    let origin = end.host.origin().await?;
-    let from = Origin::of(&answer.url).unwrap_or(origin.clone());
-    let to = policy::may_upload_to(&from, &url, end.host.is_private().await?)?;
-    Ok(Session {
-        url,
-        to_registry: to == UploadTo::SameOrigin && from == origin,
-    })
-}
-
-/// What came of asking for a blob of another repository.
-pub(super) enum Mounted {
-    Yes,
-    /// No, but an upload was begun instead, which the blob can use.
-    Opened(Session),
-    No,
-}
-
-/// Asks the registry to take a blob from another of its repositories. Whatever it answers other
-/// than 201 and 202 means that the blob must travel (Q-42, F-41).
-pub(super) async fn mount(end: &End, blob: &Descriptor, from: &Repository) -> Result<Mounted> {
-    let path = format!(
-        "{}/blobs/uploads/?mount={}&from={}",
-        end.path,
-        blob.digest,
-        from.path()
-    );
-    let scopes = end.scopes.clone().reading(from.path());
-    let mounted = end.host.repeat(Op::Open, || async {
-        let call = end.host.call(Method::POST, &path, &scopes).await?;
-        end.host.send(&call).await?.expect(&[201, 202]).await
-    });
-    match mounted.await {
-        Ok(answer) if answer.status.as_u16() == 201 => {
-            end.note([blob.digest.clone()]);
-            Ok(Mounted::Yes)
-        }
-        Ok(answer) => Ok(next_session(end, &answer)
-            .await
-            .map_or(Mounted::No, Mounted::Opened)),
-        Err(trouble) => {
-            debug!(error = %trouble.error, %from, "not mounted");
-            Ok(Mounted::No)
-        }
-    }
-}
-
-/// The body of an upload on its way: how much has gone, when, and what the source said.
-struct Flow {
-    size: u64,
-    sent: AtomicU64,
-    /// Whether the source is being waited for, which is no fault of the destination.
-    is_starving: AtomicBool,
-    moved: Mutex<Instant>,
-    error: Mutex<Option<Error>>,
-}
-
-impl Flow {
-    fn new(size: u64) -> Self {
-        Self {
-            size,
-            sent: AtomicU64::new(0),
-            is_starving: AtomicBool::new(false),
-            moved: Mutex::new(Instant::now()),
-            error: Mutex::default(),
-        }
-    }
-
-    fn body(self: &Arc<Self>, first: Option<Bytes>, pieces: Pieces) -> reqwest::Body {
-        let flow = Arc::clone(self);
-        let all = stream::iter(first.map(Ok)).chain(pieces);
-        let watched = stream::unfold(all, move |mut all| {
-            let flow = Arc::clone(&flow);
-            async move {
-                flow.is_starving.store(true, Ordering::Relaxed);
-                let piece = all.next().await;
-                flow.is_starving.store(false, Ordering::Relaxed);
-                let piece = flow.pass(piece?);
-                Some((piece, all))
-            }
-        });
-        reqwest::Body::wrap_stream(watched)
-    }
-
-    fn pass(&self, piece: Result<Bytes>) -> Result<Bytes, std::io::Error> {
-        *locked(&self.moved) = Instant::now();
-        match piece {
-            Ok(piece) => {
-                self.sent.fetch_add(piece.len() as u64, Ordering::Relaxed);
-                Ok(piece)
-            }
-            Err(error) => {
-                *locked(&self.error) = Some(error);
-                Err(std::io::Error::other("the source failed"))
-            }
-        }
-    }
-
-    fn is_all_sent(&self) -> bool {
-        self.sent.load(Ordering::Relaxed) >= self.size
-    }
-
-    fn source_error(&self) -> Option<Error> {
-        locked(&self.error).take()
-    }
-
-    /// Ends when nothing has moved for too long: bytes for `idle`, or the answer to all of them
-    /// for `commit`.
-    async fn stalled(&self, idle: Duration, commit: Duration) {
-        loop {
-            let limit = match self.is_all_sent() {
-                true => commit,
-                false => idle,
-            };
-            let until = *locked(&self.moved) + limit;
-            if self.is_starving.load(Ordering::Relaxed) {
-                // The source has an idle time of its own.
-                tokio::time::sleep(limit).await;
-                *locked(&self.moved) = Instant::now();
-            } else if until <= Instant::now() {
-                return;
-            } else {
-                tokio::time::sleep_until(until).await;
-            }
-        }
     }
 }
