@@ -73,12 +73,10 @@ impl Gate {
         Ok(turn)
     }
 
-    /// A place in a line, if one is free at once and the gate is open.
-    pub(super) fn spare(&self, line: Line) -> Option<OwnedSemaphorePermit> {
-        match *locked(&self.closed_until) {
-            Some(until) if until > Instant::now() => None,
-            _ => self.places(line).try_acquire_owned().ok(),
-        }
+    /// Whether a place in a line is free, and the gate open.
+    pub(super) fn has_room(&self, line: Line) -> bool {
+        let is_open = locked(&self.closed_until).is_none_or(|until| until <= Instant::now());
+        is_open && self.places(line).available_permits() > 0
     }
 
     fn places(&self, line: Line) -> Arc<Semaphore> {

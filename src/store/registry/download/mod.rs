@@ -1,5 +1,7 @@
 //! Reading a blob from a registry: a stream that goes on where it broke off.
 
+mod parts;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,16 +14,16 @@ use reqwest::header::{HeaderValue, IF_RANGE, RANGE};
 use tokio::time::Instant;
 use tracing::debug;
 
-use super::end::End;
-use super::gate::Line;
-use super::headers::content::ETag;
-use super::headers::range::{Resumed, Wanted, resumed};
-use super::retry::{Backoff, Op, Signal, Verdict, verdict};
-use super::send::Answer;
-use super::trouble::Trouble;
 use crate::error::{Error, ErrorKind, Result};
 use crate::image::Descriptor;
 use crate::store::blob::{Content, Pieces};
+use crate::store::registry::end::End;
+use crate::store::registry::gate::Line;
+use crate::store::registry::headers::content::ETag;
+use crate::store::registry::headers::range::{Resumed, Wanted, resumed};
+use crate::store::registry::retry::{Backoff, Op, Signal, Verdict, verdict};
+use crate::store::registry::send::Answer;
+use crate::store::registry::trouble::Trouble;
 
 /// A blob at a registry, or at one of its mirrors.
 pub(super) struct Remote {
@@ -63,6 +65,10 @@ struct Download {
     backoff: Backoff,
     /// Whether the server cannot give a part.
     no_ranges: bool,
+    /// The rest, if it is read in several parts at once.
+    parts: Option<Pieces>,
+    /// Whether that was tried and failed.
+    no_parts: bool,
     /// How long was waited for how many bytes: the speed of the registry, however slowly they are
     /// taken.
     measured: (Duration, u64),
@@ -80,6 +86,8 @@ impl Download {
             skip: 0,
             etag: None,
             no_ranges: false,
+            parts: None,
+            no_parts: false,
             measured: (Duration::ZERO, 0),
         }
     }
@@ -95,6 +103,9 @@ impl Download {
     /// The next bytes. A failure is mended underneath, where that is possible.
     async fn next(&mut self) -> Result<Option<Bytes>> {
         loop {
+            if let Some(piece) = self.next_part().await {
+                return Ok(Some(piece));
+            }
             if self.body.is_none() {
                 if self.offset > 0 && self.offset == self.blob.size {
                     return Ok(None);
@@ -102,7 +113,10 @@ impl Download {
                 self.reopen().await?;
             }
             let trouble = match self.read().await {
-                Ok(Some(piece)) => return Ok(Some(piece)),
+                Ok(Some(piece)) => {
+                    self.part_where_that_helps();
+                    return Ok(Some(piece));
+                }
                 Ok(None) if self.offset >= self.blob.size => return Ok(None),
                 Ok(None) => {
                     let what = format!("it ended after {} bytes", self.offset);
@@ -113,6 +127,46 @@ impl Download {
             self.body = None;
             self.recover(trouble).await?;
         }
+    }
+
+    /// Goes on with several connections, if one is slow and others are free.
+    fn part_where_that_helps(&mut self) {
+        let host = &self.end.host;
+        let left = self.blob.size.saturating_sub(self.offset);
+        let may = !self.no_parts && !self.no_ranges && self.skip == 0;
+        if may
+            && parts::would_help(self.blob.size, left, self.measured, &host.options.limits)
+            && host.gate.has_room(Line::Download)
+        {
+            debug!(blob = %self.blob.digest, offset = self.offset, "reading the rest in parts");
+            let etag = self.strong_etag();
+            self.body = None;
+            self.parts = Some(parts::rest(&self.end, &self.blob, self.offset, etag));
+        }
+    }
+
+    /// The next part, while there are any. What fails is read on as one stream.
+    async fn next_part(&mut self) -> Option<Bytes> {
+        let next = self.parts.as_mut()?.next().await;
+        match next {
+            Some(Ok(piece)) => {
+                self.offset += piece.len() as u64;
+                self.backoff.reached(self.offset);
+                return Some(piece);
+            }
+            Some(Err(error)) => {
+                debug!(blob = %self.blob.digest, %error, "reading on as one stream");
+                self.no_parts = true;
+            }
+            None => {}
+        }
+        self.parts = None;
+        None
+    }
+
+    fn strong_etag(&self) -> Option<HeaderValue> {
+        let etag = self.etag.as_deref().and_then(ETag::parse);
+        HeaderValue::from_str(etag.and_then(ETag::strong)?).ok()
     }
 
     async fn read(&mut self) -> Result<Option<Bytes>, Trouble> {
@@ -208,7 +262,7 @@ impl Download {
         Ok(())
     }
 
-    async fn ask(&self) -> Result<Answer, Trouble> {
+    async fn ask(&mut self) -> Result<Answer, Trouble> {
         let host = &self.end.host;
         let path = format!("{}/blobs/{}", self.end.path, self.blob.digest);
         let mut call = host.call(Method::GET, &path, &self.end.scopes).await?;
@@ -218,12 +272,7 @@ impl Download {
             let unsendable = |_| Error::new(ErrorKind::Io, "no such range");
             call.headers
                 .insert(RANGE, HeaderValue::from_str(&range).map_err(unsendable)?);
-            let strong = self
-                .etag
-                .as_deref()
-                .and_then(ETag::parse)
-                .and_then(ETag::strong);
-            if let Some(etag) = strong.and_then(|etag| HeaderValue::from_str(etag).ok()) {
+            if let Some(etag) = self.strong_etag() {
                 call.headers.insert(IF_RANGE, etag);
             }
         }
