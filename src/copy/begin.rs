@@ -68,9 +68,10 @@ pub(super) async fn changed_root(
     job: &Job<'_>,
     stands: &[Option<Descriptor>],
 ) -> Result<Option<Manifest>> {
+    let is_far = vouches(job) || job.source.repository().is_some();
     let first = match stands {
         [Some(first), rest @ ..]
-            if is_verbatim(job) && vouches(job) && job.selection == Selection::All =>
+            if is_far && is_verbatim(job) && job.selection == Selection::All =>
         {
             rest.iter()
                 .flatten()
@@ -83,8 +84,14 @@ pub(super) async fn changed_root(
         && stands.iter().all(Option::is_some)
         && let Some(there) = job.resolve().await?
     {
-        if there.digest == first.digest {
+        if there.digest == first.digest && vouches(job) {
             return Ok(None);
+        }
+        // A directory must be looked through, and has the list of what it should have.
+        if there.digest == first.digest
+            && let Ok(manifest) = job.destination.manifest(first).await
+        {
+            return Ok(Some(manifest));
         }
         // From here on by its digest, whatever becomes of the tag (S-11).
         match root(job.source, &Name::Digest(there.digest)).await {

@@ -11,7 +11,9 @@ use super::begin::{
 };
 use super::plan::target;
 use crate::error::{Attempt as _, ErrorKind, Result};
-use crate::image::{Config, Descriptor, DiffId, Digest, ImageManifest, Manifest, Repository, Tag};
+use crate::image::{
+    Config, Descriptor, DiffId, Digest, ImageManifest, Manifest, MediaKind, Repository, Tag,
+};
 use crate::inspect::{Graph, read_config};
 use crate::store::compress::Coding;
 use crate::store::{KnownLayer, Presence, Promise, WantedLayers};
@@ -246,6 +248,17 @@ async fn presence(job: &Job<'_>, survey: &Survey) -> Result<BTreeMap<Digest, Pre
     // What stands there now is worth something only with its children.
     let standing = survey.current.iter().flatten();
     let manifests = standing.filter_map(|standing| standing.manifest.as_ref());
+    if survey.mount.is_some() {
+        // To mount a blob costs no more than to ask for it (P-03). What stands there now is known
+        // without asking.
+        let near = manifests.clone().flat_map(Manifest::blobs);
+        let near: BTreeSet<&Digest> = near.map(|blob| &blob.digest).collect();
+        let is_asked = |piece: &Descriptor| {
+            let kind = piece.media_type.kind();
+            matches!(kind, MediaKind::Manifest | MediaKind::Index) || near.contains(&piece.digest)
+        };
+        pieces.retain(|_, piece| is_asked(piece));
+    }
     let mut known = BTreeMap::new();
     for piece in manifests.flat_map(Manifest::children) {
         match vouches(job) {

@@ -179,9 +179,9 @@ impl Manifest {
         &self.descriptor
     }
 
-    /// The descriptor by which a list of referrers names it: with the type of the artifact, which
-    /// without a word of its own is that of its config (distribution specification, "Listing
-    /// Referrers"). `None` if it refers to nothing.
+    /// The descriptor by which a list of referrers names it: with its annotations and the type of the
+    /// artifact, which without a word of its own is that of its config (distribution specification,
+    /// "Listing Referrers"). `None` if it refers to nothing.
     pub fn as_referrer(&self) -> Option<(&Descriptor, Descriptor)> {
         let image = self.as_image()?;
         let subject = image.subject.as_ref()?;
@@ -192,7 +192,19 @@ impl Manifest {
         let kind = kind.unwrap_or(image.config.media_type.as_str());
         let mut descriptor = self.descriptor.clone();
         descriptor.artifact_type = Some(kind.to_string());
+        descriptor.annotations = self.annotations();
         Some((subject, descriptor))
+    }
+
+    /// Its own annotations; none if they are no plain texts.
+    fn annotations(&self) -> BTreeMap<String, String> {
+        #[derive(Deserialize)]
+        struct Annotated {
+            #[serde(default)]
+            annotations: BTreeMap<String, String>,
+        }
+        let read = serde_json::from_slice(&self.bytes);
+        read.map_or_else(|_| BTreeMap::new(), |it: Annotated| it.annotations)
     }
 
     /// What it says.
