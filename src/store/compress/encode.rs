@@ -105,7 +105,10 @@ impl<'w> Line<'w> {
 
 /// Fills a block: short only at the end.
 fn fill(from: &mut impl Read, block: &mut Vec<u8>) -> io::Result<()> {
-    block.resize(BLOCK, 0);
+    if block.len() < BLOCK {
+        // Fresh zeros cost nothing, unlike those that are written one by one.
+        *block = vec![0; BLOCK];
+    }
     let mut filled = 0;
     while let Some(rest) = block.get_mut(filled..).filter(|rest| !rest.is_empty()) {
         match from.read(rest) {

@@ -155,8 +155,7 @@ impl Packer {
         let Some((_, zstd)) = &mut self.zstd else {
             return Err(failed(Compression::Zstd, "no encoder"));
         };
-        self.out
-            .resize(zstd::zstd_safe::compress_bound(block.len()), 0);
+        grow(&mut self.out, zstd::zstd_safe::compress_bound(block.len()));
         let n = zstd.compress_to_buffer(block, self.out.as_mut_slice())?;
         Ok(self.out.get(..n).unwrap_or_default().to_vec())
     }
@@ -168,12 +167,19 @@ fn deflate(level: i32) -> Result<libdeflater::Compressor> {
     Ok(libdeflater::Compressor::new(level))
 }
 
+/// Makes room. Fresh zeros cost nothing, unlike those that are written one by one.
+fn grow(out: &mut Vec<u8>, len: usize) {
+    if out.len() < len {
+        *out = vec![0; len];
+    }
+}
+
 fn deflated(
     with: &mut libdeflater::Compressor,
     block: &[u8],
     out: &mut Vec<u8>,
 ) -> Result<Vec<u8>> {
-    out.resize(with.gzip_compress_bound(block.len()), 0);
+    grow(out, with.gzip_compress_bound(block.len()));
     let n = with
         .gzip_compress(block, out)
         .map_err(|error| failed(Compression::Gzip, &error.to_string()))?;
