@@ -1,5 +1,7 @@
 //! One repository, as a place to read from and to write to.
 
+mod destination;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,15 +12,11 @@ use tracing::debug;
 
 use super::download::Remote;
 use super::end::{End, Head};
-use super::fallback;
-use super::retry::{Op, Verdict, verdict};
-use super::spool;
-use super::trouble::Trouble;
-use super::upload::{self, Mounted, Session, Upload};
+use super::upload::Session;
 use crate::error::{Attempt as _, Error, ErrorKind, Result};
-use crate::image::{Config, Descriptor, Digest, Manifest, MediaKind, Name, Repository, Tag};
+use crate::image::{Descriptor, Digest, Manifest, Name, Repository, Tag};
 use crate::store::blob::Blob;
-use crate::store::{Destination, KnownLayer, Presence, Role, Source, Store, WantedLayers, locked};
+use crate::store::{Source, Store, locked};
 
 /// A repository of a registry.
 pub struct Registry {
@@ -33,6 +31,12 @@ pub struct Registry {
     heads: Mutex<BTreeSet<Digest>>,
     /// Uploads that mounts left open.
     sessions: Mutex<BTreeMap<Digest, Session>>,
+    /// Blobs that it said it does not have.
+    lacks: Mutex<BTreeSet<Digest>>,
+    /// The registry does not know HEAD: manifests are read at once.
+    has_no_heads: AtomicBool,
+    /// Whether what a HEAD did not find was not there. Then it is believed from now on.
+    has_true_heads: tokio::sync::Mutex<bool>,
     /// It said that it has what it does not have: what it says of blobs does not count any more.
     is_distrusted: AtomicBool,
 }
@@ -49,6 +53,9 @@ impl Registry {
             manifests: Mutex::default(),
             heads: Mutex::default(),
             sessions: Mutex::default(),
+            lacks: Mutex::default(),
+            has_no_heads: AtomicBool::new(false),
+            has_true_heads: tokio::sync::Mutex::default(),
             is_distrusted: AtomicBool::new(false),
         }
     }
@@ -82,27 +89,40 @@ impl Registry {
 
     /// What a tag or digest stands for, by HEAD where that tells it, else by GET.
     async fn look(&self, end: &End, reference: &str) -> Result<Option<Descriptor>> {
-        match end.head(reference).await? {
+        let head = match self.has_no_heads.load(Ordering::Relaxed) {
+            true => Head::Unknown,
+            false => end.head(reference).await?,
+        };
+        match head {
             Head::Found(found) => {
                 locked(&self.heads).insert(found.digest.clone());
-                Ok(Some(found))
+                return Ok(Some(found));
             }
-            // What only is written to may have been asked in vain; what is read from is asked twice
-            // before it is said to be missing (Q-14, F-25).
-            Head::Missing if self.is_written() => Ok(None),
-            Head::Missing | Head::Unclear => {
-                let got = end.get(reference, None).await?;
-                Ok(got.map(|manifest| self.keep(manifest).descriptor().clone()))
+            // What only is written to may have been asked in vain; what is read from is asked once
+            // more before anything is said to be missing (Q-14, F-25).
+            Head::Missing if end.is_written() => return Ok(None),
+            Head::Missing => {
+                let mut is_true = self.has_true_heads.lock().await;
+                if *is_true {
+                    return Ok(None);
+                }
+                let got = self.got(end, reference).await?;
+                *is_true = got.is_none();
+                return Ok(got);
             }
+            Head::Unknown => self.has_no_heads.store(true, Ordering::Relaxed),
+            Head::Unclear => {}
         }
+        self.got(end, reference).await
     }
 
-    fn is_written(&self) -> bool {
-        let scopes = self
-            .by_digest
-            .last()
-            .and_then(|end| end.scopes.list.first());
-        scopes.is_some_and(|scope| scope.contains("push"))
+    /// What a tag or digest stands for, by reading it.
+    async fn got(&self, end: &End, reference: &str) -> Result<Option<Descriptor>> {
+        let got = end.get(reference, None).await?;
+        Ok(got.map(|manifest| {
+            note(end, &manifest);
+            self.keep(manifest).descriptor().clone()
+        }))
     }
 
     fn keep(&self, manifest: Manifest) -> Manifest {
@@ -112,15 +132,6 @@ impl Registry {
         }
         kept.insert(manifest.descriptor().digest.clone(), manifest.clone());
         manifest
-    }
-
-    /// What a repository gives out as a manifest it has with all that is in it.
-    fn note(&self, end: &End, manifest: &Manifest) {
-        let pieces = manifest.blobs().filter(|blob| !blob.may_live_elsewhere());
-        let named = pieces
-            .chain(manifest.children())
-            .map(|piece| piece.digest.clone());
-        end.note(named.chain([manifest.descriptor().digest.clone()]));
     }
 
     fn unnamed(&self, name: &Name) -> Error {
@@ -135,6 +146,15 @@ impl Registry {
         let what = format!("{self}:{tag} is {found}, not {wanted}");
         Err(Error::new(ErrorKind::Invalid, what))
     }
+}
+
+/// What a repository gives out as a manifest it has with all that is in it.
+fn note(end: &End, manifest: &Manifest) {
+    let pieces = manifest.blobs().filter(|blob| !blob.may_live_elsewhere());
+    let named = pieces
+        .chain(manifest.children())
+        .map(|piece| piece.digest.clone());
+    end.note(named.chain([manifest.descriptor().digest.clone()]));
 }
 
 impl fmt::Display for Registry {
@@ -200,7 +220,7 @@ impl Store for Registry {
         let got = self.first(&self.by_digest, |end| async move {
             let got = end.get(&digest.to_string(), Some(expected)).await?;
             if let Some(manifest) = &got {
-                self.note(end, manifest);
+                note(end, manifest);
             }
             Ok(got)
         });
@@ -229,7 +249,7 @@ impl Store for Registry {
         let got = self.first(ends, |end| async move {
             let got = end.get(reference, wanted).await?;
             if let Some(manifest) = &got {
-                self.note(end, manifest);
+                note(end, manifest);
             }
             Ok(got)
         });
@@ -273,181 +293,5 @@ impl Source for Registry {
             blob: blob.clone(),
         };
         Ok(Blob::content(blob.clone(), Arc::new(remote)))
-    }
-}
-
-#[async_trait]
-impl Destination for Registry {
-    async fn presence(&self, blob: &Descriptor) -> Result<Presence> {
-        let end = self.own()?;
-        if end.holds(&blob.digest) {
-            return Ok(Presence::Vouched);
-        }
-        let is_manifest = matches!(
-            blob.media_type.kind(),
-            MediaKind::Index | MediaKind::Manifest
-        );
-        let is_there = match is_manifest {
-            true => matches!(
-                end.head(&blob.digest.to_string()).await?,
-                Head::Found(there) if there.digest == blob.digest
-            ),
-            false if self.is_distrusted.load(Ordering::Relaxed) => false,
-            false => end.has_blob(blob).await?,
-        };
-        if !is_there {
-            return Ok(Presence::Absent);
-        }
-        end.note([blob.digest.clone()]);
-        Ok(Presence::Vouched)
-    }
-
-    async fn known_layers(&self, wanted: &WantedLayers<'_>) -> Result<Vec<KnownLayer>> {
-        let Some(near) = wanted.near else {
-            return Ok(Vec::new());
-        };
-        let Some(there) = self.resolve(&Name::Tag(near.clone())).await? else {
-            return Ok(Vec::new());
-        };
-        let mut known = Vec::new();
-        let mut below = vec![self.manifest(&there).await?];
-        while let Some(manifest) = below.pop() {
-            for child in manifest
-                .children()
-                .iter()
-                .filter(|child| child.platform.is_some())
-            {
-                below.extend(self.manifest(child).await);
-            }
-            let Some(image) = manifest.as_image().filter(|image| image.is_container()) else {
-                continue;
-            };
-            let config = self.blob(&image.config).await?.bytes(Config::LIMIT).await?;
-            let Ok(config) = Config::parse(&config) else {
-                continue;
-            };
-            let pairs = config.diff_ids().iter().zip(&image.layers);
-            let fits = pairs.filter(|(diff_id, layer)| {
-                wanted.diff_ids.contains(*diff_id)
-                    && layer.media_type.compression() == Some(wanted.compression)
-            });
-            known.extend(fits.map(|(diff_id, layer)| KnownLayer {
-                diff_id: diff_id.clone(),
-                layer: layer.clone(),
-            }));
-        }
-        Ok(known)
-    }
-
-    async fn mount(&self, blob: &Descriptor, from: &Repository) -> Result<bool> {
-        let end = self.own()?;
-        if end.holds(&blob.digest) {
-            return Ok(true);
-        }
-        if self.is_distrusted.load(Ordering::Relaxed) {
-            return Ok(false);
-        }
-        let turn = end.host.learnt.turn(&end.path, &blob.digest);
-        let _turn = turn.lock().await;
-        match upload::mount(end, blob, from).await? {
-            Mounted::Yes => Ok(true),
-            Mounted::Opened(session) => {
-                locked(&self.sessions).insert(blob.digest.clone(), session);
-                Ok(false)
-            }
-            Mounted::No => Ok(false),
-        }
-    }
-
-    async fn put_blob(&self, blob: Blob) -> Result<Descriptor> {
-        let end = self.own()?;
-        let blob = match blob.is_recompressed() {
-            true => {
-                let known = spool::spool(blob).await?;
-                if self.presence(known.descriptor()).await? == Presence::Vouched {
-                    return Ok(known.descriptor().clone());
-                }
-                known
-            }
-            false => blob,
-        };
-        let descriptor = blob.descriptor().clone();
-        let what = || format!("cannot write {} to {self}", descriptor.digest);
-        let turn = end.host.learnt.turn(&end.path, &descriptor.digest);
-        let _turn = turn.lock().await;
-        if end.holds(&descriptor.digest) {
-            return Ok(descriptor);
-        }
-        let mut session = locked(&self.sessions).remove(&descriptor.digest);
-        // Another image of this run may have brought it to this registry already (P-19).
-        let elsewhere = end.host.learnt.elsewhere(&end.path, &descriptor.digest);
-        let trusted = !self.is_distrusted.load(Ordering::Relaxed);
-        if let Some(other) = elsewhere.filter(|_| session.is_none() && trusted) {
-            let other = Repository::new(self.name.registry(), &other)?;
-            match upload::mount(end, &descriptor, &other).await? {
-                Mounted::Yes => return Ok(descriptor),
-                Mounted::Opened(open) => session = Some(open),
-                Mounted::No => {}
-            }
-        }
-        let upload = Upload { end, blob, session };
-        upload.run().await.attempting(what)?;
-        Ok(descriptor)
-    }
-
-    async fn put_manifest(&self, manifest: &Manifest, role: Role<'_>) -> Result<()> {
-        let end = self.own()?;
-        let digest = &manifest.descriptor().digest;
-        let tags: Vec<Option<&Tag>> = match role {
-            Role::Child => vec![None],
-            Role::Root([]) => vec![None],
-            Role::Root(tags) => tags.iter().map(Some).collect(),
-        };
-        for tag in tags {
-            let what = || match tag {
-                Some(tag) => format!("cannot write {self}:{tag}"),
-                None => format!("cannot write manifest {digest} to {self}"),
-            };
-            match end.put(manifest, tag).await {
-                Ok(()) => {
-                    self.note(end, manifest);
-                    fallback::list(end, manifest).await?;
-                }
-                Err(trouble) => return Err(self.healed(trouble)).attempting(what),
-            }
-        }
-        Ok(())
-    }
-
-    async fn delete(&self, name: &Name) -> Result<()> {
-        let reference = match name {
-            Name::Tag(tag) => tag.to_string(),
-            Name::Digest(digest) | Name::Pinned(_, digest) => digest.to_string(),
-            Name::Sole | Name::At(_) => return Err(self.unnamed(name)),
-        };
-        let end = self.own()?;
-        let deleted = end.delete(&reference).await;
-        deleted.attempting(|| format!("cannot delete {name} from {self}"))
-    }
-}
-
-impl Registry {
-    /// If the registry lacks pieces that it said it had, what it says does not count from now on, and
-    /// a new survey will send them again; but only once (F-66, F-37).
-    fn healed(&self, trouble: Trouble) -> Error {
-        let heals = trouble
-            .signal
-            .as_ref()
-            .is_some_and(|signal| verdict(Op::PutManifest, signal) == Verdict::SelfHeal);
-        if !heals {
-            return trouble.error;
-        }
-        if let Ok(end) = self.own() {
-            end.host.learnt.forget(&end.path);
-        }
-        match self.is_distrusted.swap(true, Ordering::Relaxed) {
-            true => trouble.error.of_kind(ErrorKind::Io),
-            false => trouble.error.of_kind(ErrorKind::Changed),
-        }
     }
 }

@@ -1,6 +1,7 @@
-//! What something is, and which version of it: `ETag`, `Content-Type`, `Docker-Content-Digest`, `OCI-Tag`.
+//! What something is, and which version of it: `ETag`, `Content-Type`, `Docker-Content-Digest`.
 
-use crate::error::Result;
+use tracing::debug;
+
 use crate::image::Digest;
 
 /// The version of a representation: RFC 9110, section 8.8.3. The text is as it stands in the
@@ -42,18 +43,14 @@ pub(crate) fn media_type(value: &str) -> Option<&str> {
 }
 
 /// The digest of a `Docker-Content-Digest` header. `None` if it is empty, which some registries
-/// mean as absent.
-///
-/// # Errors
-/// `Invalid` if it is malformed; it should be mentioned then, and the content be hashed instead.
-pub(crate) fn digest(value: &str) -> Option<Result<Digest>> {
+/// mean as absent, and if it is malformed: then the content is hashed.
+pub(crate) fn digest(value: &str) -> Option<Digest> {
     let value = value.trim();
-    (!value.is_empty()).then(|| value.parse())
-}
-
-/// The tags that a registry says it has set, of all `OCI-Tag` headers of an answer to the PUT of a
-/// manifest with several tags.
-pub(crate) fn tags<S: AsRef<str>>(values: &[S]) -> Vec<&str> {
-    let each = values.iter().flat_map(|value| value.as_ref().split(','));
-    each.map(str::trim).filter(|tag| !tag.is_empty()).collect()
+    if value.is_empty() {
+        return None;
+    }
+    let digest = value.parse();
+    digest
+        .inspect_err(|error| debug!(%error, "a malformed Docker-Content-Digest counts for nothing"))
+        .ok()
 }

@@ -3,7 +3,7 @@ use std::time::{Duration, SystemTime};
 use reqwest::header::HeaderValue;
 
 use super::challenge::{Challenge, choose};
-use super::content::{ETag, digest, media_type, tags};
+use super::content::{ETag, digest, media_type};
 use super::errors::{Code, RegistryError};
 use super::limits::{RateLimit, chunk_min_length, rate_limit, retry_after};
 use super::range::{ContentRange, Resumed, Wanted, content_range, received, resumed};
@@ -440,13 +440,12 @@ fn q87_a_media_type_is_told_without_its_parameters() {
 }
 
 #[test]
-fn q70_an_empty_digest_is_none_and_a_malformed_one_is_told() {
+fn q70_an_empty_or_malformed_digest_is_none() {
     let right = format!("sha256:{}", "a".repeat(64));
-    let found = digest(&format!(" {right} ")).unwrap().unwrap();
+    let found = digest(&format!(" {right} ")).unwrap();
     assert_eq!(found.to_string(), right);
-    assert!(digest("").is_none() && digest(" ").is_none());
-    for wrong in ["sha256:abc", "latest", "sha256:../../x"] {
-        assert!(digest(wrong).unwrap().is_err(), "{wrong}");
+    for none in ["", " ", "sha256:abc", "latest", "sha256:../../x"] {
+        assert_eq!(digest(none), None, "{none}");
     }
 }
 
@@ -464,12 +463,6 @@ fn q72_the_least_size_of_a_chunk_is_read() {
     for (given, expected) in table {
         assert_eq!(chunk_min_length(given), expected, "{given}");
     }
-}
-
-#[test]
-fn q96_the_tags_that_were_set_are_listed() {
-    assert_eq!(tags(&["a, b,,c ", "", "d"]), ["a", "b", "c", "d"]);
-    assert_eq!(tags::<&str>(&[]), Vec::<&str>::new());
 }
 
 #[test]
