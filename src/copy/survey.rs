@@ -158,8 +158,8 @@ fn settled(job: &Job<'_>, stands: Vec<Option<Descriptor>>, trimmed_from: Option<
     let current = stands.into_iter().map(|there| there.map(unread)).collect();
     debug!("nothing has changed");
     Survey {
-        kept,
         trimmed_from,
+        kept,
         ..begun(job, current)
     }
 }

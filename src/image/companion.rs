@@ -52,7 +52,7 @@ pub(crate) fn is_signature(artifact_type: &str) -> bool {
 
 /// Whether a tag of cosign's names signatures.
 pub(crate) fn names_signatures(tag: &Tag) -> bool {
-    tag.as_str().ends_with(".sig")
+    tag.as_str().strip_suffix(".sig").is_some()
 }
 
 #[cfg(test)]

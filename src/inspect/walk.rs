@@ -131,7 +131,7 @@ type Look<'l> = &'l (dyn Fn(Descriptor) -> BoxFuture<'l, Result<Visit>> + Sync);
 ///
 /// # Errors
 /// `Invalid` if indexes nest too deep or are too many; otherwise those of `look`.
-pub async fn walk_by<'l>(root: Manifest, look: Look<'l>) -> Result<Graph> {
+pub async fn walk_by(root: Manifest, look: Look<'_>) -> Result<Graph> {
     let mut graph = Graph::default();
     let mut read = BTreeMap::new();
     let mut seen = BTreeSet::from([root.descriptor().digest.clone()]);

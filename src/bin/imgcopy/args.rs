@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use imgcopy::image::{Compression, Reference};
 
+use crate::login::{LoginArgs, LogoutArgs};
 use crate::platforms::{PlatformArgs, SelectionArgs};
 use crate::reach::{BothSides, OneSide};
 use crate::referrers::CompanionArgs;
@@ -83,6 +84,10 @@ pub(crate) enum Verb {
     Delete(DeleteArgs),
     /// Read all of an image and check every digest, size and DiffId
     Verify(VerifyArgs),
+    /// Check credentials for a registry, and keep them
+    Login(LoginArgs),
+    /// Forget the credentials for a registry
+    Logout(LogoutArgs),
 }
 
 const COPY_EXAMPLES: &str = "\

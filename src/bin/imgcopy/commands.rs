@@ -231,14 +231,14 @@ impl Opened {
             Name::Digest(digest) | Name::Pinned(_, digest) => Some(digest.clone()),
             _ => None,
         };
-        let (from, to) = args
+        let reached = args
             .reach
             .registries(&[&args.source, &args.destination])
             .map_err(Failure::Usage)?;
         Ok(Self {
-            source: open_source(&args.source, &from)?,
+            source: open_source(&args.source, &reached.source)?,
             name: args.source.name().clone(),
-            destination: open_destination(&args.destination, &to, args.deep)?,
+            destination: open_destination(&args.destination, reached.destination(), args.deep)?,
             tags,
             expected,
             selection: args.selection.selection().map_err(Failure::Usage)?,

@@ -16,6 +16,10 @@ use imgcopy::store::registry::{Login, Options, Registries};
 /// For both sides of a copy.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Registries")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "they are flags of a command line"
+)]
 pub(crate) struct BothSides {
     /// Who to be at the source: a user name, perhaps with a password
     #[arg(long, value_name = "USER[:PASSWORD]", conflicts_with_all = ["src_no_creds", "src_registry_token"])]
@@ -49,7 +53,7 @@ pub(crate) struct BothSides {
     #[arg(long, value_name = "TOKEN", hide_short_help = true)]
     dest_registry_token: Option<String>,
 
-    /// Credentials file [default: $REGISTRY_AUTH_FILE, or those of podman and docker]
+    /// Credentials file [default: those of podman and docker]
     #[arg(long, value_name = "FILE")]
     authfile: Option<PathBuf>,
 
@@ -101,7 +105,7 @@ pub(crate) struct OneSide {
     #[arg(long, value_name = "TOKEN", hide_short_help = true)]
     registry_token: Option<String>,
 
-    /// Credentials file [default: $REGISTRY_AUTH_FILE, or those of podman and docker]
+    /// Credentials file [default: those of podman and docker]
     #[arg(long, value_name = "FILE")]
     authfile: Option<PathBuf>,
 
@@ -141,7 +145,21 @@ struct Patience {
     trusted_realm: Vec<String>,
 }
 
+/// The registries of both sides of a copy.
+pub(crate) struct Reached {
+    pub(crate) source: Registries,
+    /// Only where the destination is reached otherwise.
+    other: Option<Registries>,
+}
+
+impl Reached {
+    pub(crate) fn destination(&self) -> &Registries {
+        self.other.as_ref().unwrap_or(&self.source)
+    }
+}
+
 /// Which side an option is for.
+#[derive(PartialEq)]
 struct Side<'a> {
     creds: Option<&'a UserPassword>,
     password_stdin: bool,
@@ -154,12 +172,12 @@ struct Side<'a> {
 
 impl BothSides {
     /// The registries of the source and of the destination.
-    pub(crate) fn registries(&self, references: &[&Reference]) -> Result<(Registries, Registries)> {
+    pub(crate) fn registries(&self, references: &[&Reference]) -> Result<Reached> {
         if !references.iter().any(|reference| is_remote(reference)) {
-            return Ok((
-                Registries::new(Options::bare()),
-                Registries::new(Options::bare()),
-            ));
+            return Ok(Reached {
+                source: Registries::new(Options::bare()),
+                other: None,
+            });
         }
         let source = Side {
             creds: self.src_creds.as_ref(),
@@ -180,8 +198,14 @@ impl BothSides {
             cert_dir: self.dest_cert_dir.as_ref(),
         };
         let reached = Registries::new(source.options(&self.patience)?);
-        let beside = reached.beside(destination.options(&self.patience)?);
-        Ok((reached, beside))
+        let other = match source == destination {
+            true => None,
+            false => Some(reached.beside(destination.options(&self.patience)?)),
+        };
+        Ok(Reached {
+            source: reached,
+            other,
+        })
     }
 }
 

@@ -76,7 +76,7 @@ impl Given {
     }
 
     fn standing(mut self, current: Manifest) -> Self {
-        self.survey.current = vec![stands(current)];
+        self.survey.current = vec![Some(stands(current))];
         self
     }
 
@@ -105,11 +105,11 @@ impl Given {
     }
 }
 
-fn stands(current: Manifest) -> Option<Standing> {
-    Some(Standing {
+fn stands(current: Manifest) -> Standing {
+    Standing {
         descriptor: current.descriptor().clone(),
         manifest: Some(current),
-    })
+    }
 }
 
 fn keep(stored: &Descriptor) -> BlobAction {
@@ -268,11 +268,11 @@ fn every_name_must_stand_for_the_same() {
     let manifest = given.manifest();
     given = given.with(&manifest, Presence::Recorded);
     let other = Manifest::image(&given.config, &[]).unwrap();
-    for second in [None, stands(other)] {
-        given.survey.current = vec![stands(own.clone()), second];
+    for second in [None, Some(stands(other))] {
+        given.survey.current = vec![Some(stands(own.clone())), second];
         assert_eq!(given.root().0, ManifestAction::Name);
     }
-    given.survey.current = vec![stands(own.clone()), stands(own)];
+    given.survey.current = vec![Some(stands(own.clone())), Some(stands(own))];
     assert!(matches!(given.root().0, ManifestAction::Keep(_)));
 }
 
@@ -285,9 +285,9 @@ fn without_a_name_it_is_enough_to_be_given_out() {
     given = given.with(&manifest, Presence::Recorded);
     given.survey.tags.clear();
     let other = Manifest::image(&given.config, &[]).unwrap();
-    given.survey.current = vec![stands(other.clone())];
+    given.survey.current = vec![Some(stands(other.clone()))];
     assert_eq!(given.root().0, ManifestAction::Name);
-    given.survey.current = vec![stands(other), None, stands(own)];
+    given.survey.current = vec![Some(stands(other)), None, Some(stands(own))];
     assert!(matches!(given.root().0, ManifestAction::Keep(_)));
 }
 

@@ -15,6 +15,7 @@ use reqwest::{Certificate, Client, ClientBuilder, Identity, redirect};
 use super::conf::CertFiles;
 use super::gate::Line;
 use super::policy::is_public;
+use super::shown;
 use crate::error::{Attempt as _, Error, ErrorKind, Result};
 
 /// How clients are made.
@@ -23,8 +24,8 @@ pub(super) struct Recipe {
     /// Certificates of authorities, and of ourselves.
     pub(super) certificates: CertFiles,
     pub(super) verified: bool,
-    /// Whether the registry is this very machine, which no proxy stands before.
-    pub(super) is_local: bool,
+    /// The hosts of proxies; without any, none is used.
+    pub(super) proxies: Vec<String>,
 }
 
 /// How a registry is asked: each way has connections of its own.
@@ -43,6 +44,7 @@ pub(super) struct Clients {
     blobs: OnceLock<Client>,
     uploads: OnceLock<Client>,
     elsewhere: OnceLock<Client>,
+    tokens: OnceLock<Client>,
 }
 
 const AGENT: &str = concat!("imgcopy/", env!("CARGO_PKG_VERSION"));
@@ -58,6 +60,7 @@ impl Clients {
             blobs: OnceLock::new(),
             uploads: OnceLock::new(),
             elsewhere: OnceLock::new(),
+            tokens: OnceLock::new(),
         }
     }
 
@@ -70,7 +73,7 @@ impl Clients {
         };
         made(cell, || {
             let builder = match way {
-                Way::Https => self.with_identity(self.recipe.builder()?)?,
+                Way::Https => self.with_identity(self.recipe.builder(self.recipe.verified)?)?,
                 Way::Http => self.recipe.bare().tls_certs_only([]),
             };
             Ok(if plain { builder.http1_only() } else { builder })
@@ -80,12 +83,14 @@ impl Clients {
     /// The client for where the registry sends us. `private` allows addresses that are not public.
     pub(super) fn elsewhere(&self, private: bool) -> Result<Client> {
         made(&self.elsewhere, || {
-            let builder = self.recipe.builder()?.http1_only();
-            Ok(match private {
-                true => builder,
-                false => builder.dns_resolver(PublicOnly),
-            })
+            self.recipe.abroad(self.recipe.verified, private)
         })
+    }
+
+    /// The client for token servers at other hosts. They are always verified: our password goes
+    /// there, and what a user allows for a registry is not meant for them (S-33).
+    pub(super) fn tokens(&self, private: bool) -> Result<Client> {
+        made(&self.tokens, || self.recipe.abroad(true, private))
     }
 
     fn with_identity(&self, mut builder: ClientBuilder) -> Result<ClientBuilder> {
@@ -129,13 +134,24 @@ impl Recipe {
             .connect_timeout(self.connect)
             .pool_idle_timeout(IDLE)
             .tcp_nodelay(true);
-        match self.is_local {
+        match self.proxies.is_empty() {
             true => builder.no_proxy(),
             false => builder,
         }
     }
 
-    fn builder(&self) -> Result<ClientBuilder> {
+    /// For another host than the registry.
+    fn abroad(&self, verified: bool, private: bool) -> Result<ClientBuilder> {
+        let builder = self.builder(verified)?.http1_only();
+        Ok(match private {
+            true => builder,
+            false => builder.dns_resolver(PublicOnly {
+                except: self.proxies.clone(),
+            }),
+        })
+    }
+
+    fn builder(&self, verified: bool) -> Result<ClientBuilder> {
         let mut authorities = Vec::new();
         for file in &self.certificates.authorities {
             let found = Certificate::from_pem_bundle(&file.bytes)
@@ -146,7 +162,7 @@ impl Recipe {
         if !authorities.is_empty() {
             builder = builder.tls_certs_merge(authorities);
         }
-        Ok(builder.tls_danger_accept_invalid_certs(!self.verified))
+        Ok(builder.tls_danger_accept_invalid_certs(!verified))
     }
 }
 
@@ -156,29 +172,35 @@ fn invalid(what: String, error: &reqwest::Error) -> Error {
 
 impl From<reqwest::Error> for Error {
     fn from(error: reqwest::Error) -> Self {
-        let mut told = error.without_url().to_string();
-        told.truncate(500);
-        Error::new(ErrorKind::Io, told)
+        let told = error.without_url().to_string();
+        Error::new(ErrorKind::Io, shown::text(&told))
     }
 }
 
 /// Finds public addresses only, whatever a name resolves to (S-32).
-struct PublicOnly;
+struct PublicOnly {
+    /// Proxies, which usually have other addresses.
+    except: Vec<String>,
+}
 
 impl Resolve for PublicOnly {
     fn resolve(&self, name: Name) -> Resolving {
+        let is_proxy = self
+            .except
+            .iter()
+            .any(|host| host.eq_ignore_ascii_case(name.as_str()));
         Box::pin(async move {
             let found: Vec<SocketAddr> =
                 tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
-            let public: Vec<SocketAddr> = found
+            let allowed: Vec<SocketAddr> = found
                 .into_iter()
-                .filter(|address| is_public(address.ip()))
+                .filter(|address| is_proxy || is_public(address.ip()))
                 .collect();
-            if public.is_empty() {
-                let what = format!("{} has no public address", name.as_str());
+            if allowed.is_empty() {
+                let what = format!("{} has no public address", shown::text(name.as_str()));
                 return Err(what.into());
             }
-            Ok(Box::new(public.into_iter()) as Addrs)
+            Ok(Box::new(allowed.into_iter()) as Addrs)
         })
     }
 }

@@ -14,7 +14,7 @@ use super::auth::Auth;
 use super::clients::{Clients, Recipe, Way};
 use super::conf::{CertFiles, Endpoint};
 use super::gate::{Gate, Gates, Line};
-use super::options::Options;
+use super::options::{Login, Options};
 use super::policy::{Origin, Scheme, Transport, is_public, scheme_for};
 use crate::error::{Attempt as _, Error, ErrorKind, Result};
 use crate::image::{Digest, Repository};
@@ -34,6 +34,9 @@ pub(super) struct Host {
     is_private: OnceCell<bool>,
 }
 
+/// The lock of one blob in one repository.
+type Turn = Arc<tokio::sync::Mutex<()>>;
+
 /// What was learnt about a registry during this run.
 #[derive(Default)]
 pub(super) struct Learnt {
@@ -44,7 +47,7 @@ pub(super) struct Learnt {
     /// Repositories that are read from: a token for writing asks for them, too (P-08).
     pub(super) sources: Mutex<BTreeSet<String>>,
     /// Blobs that are being written: the second one waits for the first.
-    writing: Mutex<BTreeMap<(String, Digest), Arc<tokio::sync::Mutex<()>>>>,
+    writing: Mutex<BTreeMap<(String, Digest), Turn>>,
 }
 
 impl Learnt {
@@ -73,7 +76,7 @@ impl Learnt {
     }
 
     /// The lock of one blob in one repository.
-    pub(super) fn turn(&self, path: &str, digest: &Digest) -> Arc<tokio::sync::Mutex<()>> {
+    pub(super) fn turn(&self, path: &str, digest: &Digest) -> Turn {
         let mut writing = locked(&self.writing);
         let key = (path.to_string(), digest.clone());
         Arc::clone(writing.entry(key).or_default())
@@ -87,7 +90,13 @@ const HUB_API: &str = "registry-1.docker.io";
 const PROBE: Duration = Duration::from_secs(10);
 
 impl Host {
-    pub(super) fn new(end: &Endpoint, options: &Arc<Options>, gates: &Gates) -> Result<Self> {
+    /// A registry, reached as somebody.
+    pub(super) fn new(
+        end: &Endpoint,
+        options: &Arc<Options>,
+        login: Login,
+        gates: &Gates,
+    ) -> Result<Self> {
         let registry = &end.registry;
         let certificates =
             CertFiles::find(registry, options.certificates.as_deref(), &options.places)
@@ -101,9 +110,13 @@ impl Host {
                 connect: options.limits.connect,
                 certificates,
                 verified: transport != Transport::HttpsUnverifiedThenHttp,
-                is_local: is_local(registry),
+                // No proxy stands before this very machine.
+                proxies: match is_local(registry) {
+                    true => Vec::new(),
+                    false => options.proxies.clone(),
+                },
             }),
-            auth: Auth::new(options),
+            auth: Auth::new(registry, login),
             options: Arc::clone(options),
             learnt: Learnt::default(),
             transport,

@@ -28,14 +28,18 @@ mod upload;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
+use reqwest::Method;
+
 use crate::error::{Attempt as _, Result};
 use crate::image::Repository;
 use crate::store::locked;
 use auth::Scopes;
 use conf::Endpoint;
+use credentials::Scope;
 use end::End;
 use gate::Gates;
 use host::Host;
+use retry::Op;
 
 pub use options::{Limits, Login, Options};
 pub use repository::Registry;
@@ -46,8 +50,12 @@ pub use retry::RetryPolicy;
 pub struct Registries {
     options: Arc<Options>,
     gates: Arc<Gates>,
-    hosts: Mutex<HashMap<(String, bool), Arc<Host>>>,
+    hosts: Mutex<HashMap<Key, Arc<Host>>>,
 }
+
+/// Who answers under one name: the registry, whether it may be insecure, and whether it is the one
+/// that the user named.
+type Key = (String, bool, bool);
 
 impl Registries {
     /// Reached so.
@@ -76,8 +84,8 @@ impl Registries {
     /// `Denied` if the registry is blocked; otherwise what reading certificates gives.
     pub fn source(&self, repository: &Repository) -> Result<Registry> {
         let conf = &self.options.conf;
-        let by_tag = self.ends(&conf.endpoints(repository, false)?, "pull")?;
-        let by_digest = self.ends(&conf.endpoints(repository, true)?, "pull")?;
+        let by_tag = self.ends(repository, &conf.endpoints(repository, false)?, "pull")?;
+        let by_digest = self.ends(repository, &conf.endpoints(repository, true)?, "pull")?;
         for end in &by_digest {
             locked(&end.host.learnt.sources).insert(end.path.clone());
         }
@@ -90,7 +98,7 @@ impl Registries {
     /// As [`Registries::source`].
     pub fn destination(&self, repository: &Repository) -> Result<Registry> {
         let end = self.options.conf.destination(repository)?;
-        let mut ends = self.ends(&[end], "pull,push")?;
+        let mut ends = self.ends(repository, &[end], "pull,push")?;
         for end in &mut ends {
             for source in locked(&end.host.learnt.sources).iter().take(10) {
                 end.scopes = end.scopes.clone().reading(source);
@@ -105,14 +113,57 @@ impl Registries {
     /// As [`Registries::source`].
     pub fn to_delete(&self, repository: &Repository) -> Result<Registry> {
         let end = self.options.conf.destination(repository)?;
-        let ends = self.ends(&[end], "pull,delete")?;
+        let ends = self.ends(repository, &[end], "pull,delete")?;
         Ok(Registry::new(repository.clone(), ends.clone(), ends))
     }
 
-    fn ends(&self, endpoints: &[Endpoint], actions: &str) -> Result<Vec<End>> {
+    /// Asks a registry whether it takes the credentials, in the way in which it will be asked later.
+    ///
+    /// # Errors
+    /// `Unauthorized` if it does not; otherwise what asking gives.
+    pub async fn check_login(&self, scope: &Scope) -> Result<()> {
+        let registry = scope.registry();
+        // Any path does to ask for a whole registry.
+        let path = if scope.is_whole_registry() {
+            "any"
+        } else {
+            scope.path()
+        };
+        let repository = Repository::new(registry, path)?;
+        let host = self.host(&self.options.conf.destination(&repository)?, true)?;
+        let scopes = Scopes {
+            path: scope.path().to_string(),
+            list: Vec::new(),
+        };
+        let checked = host.repeat(Op::Read, || async {
+            let call = host.call(Method::GET, "", &scopes).await?;
+            host.send(&call).await?.expect(&[200]).await?;
+            Ok(())
+        });
+        checked
+            .await
+            .attempting(|| format!("cannot log in at {scope}"))
+    }
+
+    /// What users should know of the credentials files that were read so far, such as that others
+    /// can read the passwords in them (S-41).
+    pub fn warnings(&self) -> Vec<String> {
+        match &self.options.login {
+            Login::Keyring(keyring) => keyring.warnings(),
+            Login::Anonymous | Login::As(_) => Vec::new(),
+        }
+    }
+
+    fn ends(
+        &self,
+        repository: &Repository,
+        endpoints: &[Endpoint],
+        actions: &str,
+    ) -> Result<Vec<End>> {
         let end = |endpoint: &Endpoint| {
+            let is_named = endpoint.registry == repository.registry();
             Ok(End {
-                host: self.host(endpoint)?,
+                host: self.host(endpoint, is_named)?,
                 path: endpoint.path.clone(),
                 is_mirror: endpoint.is_mirror,
                 scopes: Scopes::of(&endpoint.path, actions),
@@ -121,13 +172,18 @@ impl Registries {
         endpoints.iter().map(end).collect()
     }
 
-    fn host(&self, endpoint: &Endpoint) -> Result<Arc<Host>> {
-        let key = (endpoint.registry.clone(), endpoint.insecure);
+    /// What users give for the registry that they name goes to no other one (S-39).
+    fn host(&self, endpoint: &Endpoint, is_named: bool) -> Result<Arc<Host>> {
+        let key = (endpoint.registry.clone(), endpoint.insecure, is_named);
         let mut hosts = locked(&self.hosts);
         if let Some(host) = hosts.get(&key) {
             return Ok(Arc::clone(host));
         }
-        let host = Host::new(endpoint, &self.options, &self.gates)
+        let login = match &self.options.login {
+            Login::As(_) if !is_named => Login::Anonymous,
+            login => login.clone(),
+        };
+        let host = Host::new(endpoint, &self.options, login, &self.gates)
             .attempting(|| format!("cannot reach {}", endpoint.registry))?;
         Ok(Arc::clone(hosts.entry(key).or_insert(Arc::new(host))))
     }

@@ -44,9 +44,9 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(10),
-            answer: Duration::from_secs(60),
-            idle: Duration::from_secs(60),
-            commit: Duration::from_secs(15 * 60),
+            answer: Duration::from_mins(1),
+            idle: Duration::from_mins(1),
+            commit: Duration::from_mins(15),
             transfers: 8,
             requests: 16,
             split: 64 << 20,
@@ -75,6 +75,9 @@ pub struct Options {
     pub limits: Limits,
     /// Hosts of token servers that get credentials although they belong to another site (S-33).
     pub trusted_realms: Vec<String>,
+    /// The hosts of the proxies that `HTTPS_PROXY` and the like name. If there are any, they are used
+    /// as those variables say; if not, none is, whatever the variables say.
+    pub proxies: Vec<String>,
 }
 
 impl Options {
@@ -88,6 +91,7 @@ impl Options {
             login: Login::Keyring(Arc::new(Keyring::new(Environment::of_process()))),
             conf: Arc::new(RegistriesConf::load(&places)?),
             places,
+            proxies: proxies(|name| std::env::var(name).ok()),
             ..Self::bare()
         })
     }
@@ -103,6 +107,54 @@ impl Options {
             retry: RetryPolicy::default(),
             limits: Limits::default(),
             trusted_realms: Vec::new(),
+            proxies: Vec::new(),
+        }
+    }
+}
+
+/// The hosts of the proxies that an environment names. `HTTP_PROXY` does not count where it may come
+/// from a header of a web server's client; the HTTP library knows that, too.
+fn proxies(variable: impl Fn(&str) -> Option<String>) -> Vec<String> {
+    let mut found = Vec::new();
+    for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
+        let value = variable(name).or_else(|| variable(&name.to_ascii_lowercase()));
+        let Some(value) = value.filter(|value| !value.is_empty()) else {
+            continue;
+        };
+        // The scheme may be missing.
+        let url = match value.contains("://") {
+            true => value,
+            false => format!("http://{value}"),
+        };
+        let host = url
+            .parse()
+            .ok()
+            .and_then(|url: reqwest::Url| url.host_str().map(str::to_string));
+        found.extend(host);
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn s48_proxies_are_named_by_their_hosts() {
+        let table = [
+            (
+                "https_proxy",
+                "http://me:secret@proxy.corp:3128/",
+                "proxy.corp",
+            ),
+            ("HTTP_PROXY", "10.0.0.1:3128", "10.0.0.1"),
+            ("all_proxy", "socks5h://gate:1080", "gate"),
+            ("HTTPS_PROXY", "", ""),
+            ("NO_PROXY", "proxy.corp", ""),
+        ];
+        for (name, value, host) in table {
+            let found = proxies(|asked| (asked == name).then(|| value.to_string()));
+            assert_eq!(found.concat(), host, "{name}={value}");
         }
     }
 }

@@ -11,10 +11,9 @@ use reqwest::{Method, Response, StatusCode, Url};
 use tokio::sync::OwnedSemaphorePermit;
 use tracing::{debug, trace};
 
-use super::auth::{self, Scopes, TokenRequest};
-use super::clients::Way;
+use super::auth::{self, Refused, Scopes, TokenRequest};
 use super::gate::Line;
-use super::headers::{all, only, warning};
+use super::headers::{all, limits, only, warning};
 use super::host::Host;
 use super::policy::{self, Origin};
 use super::retry::{Backoff, Op, Signal, Verdict, verdict};
@@ -26,6 +25,9 @@ use crate::error::{Error, ErrorKind, Result};
 const ERROR_LIMIT: u64 = 64 << 10;
 /// How many redirects are followed (S-31).
 const HOPS: usize = 5;
+/// How often a request is repeated as somebody else: asked for the first time, with a newer password
+/// or with a token for one thing alone.
+const TRIES: usize = 3;
 
 /// A request.
 pub(super) struct Call {
@@ -60,8 +62,14 @@ pub(super) struct Answer {
     pub(super) url: Url,
     pub(super) response: Response,
     /// The place in the gate; free when the body has been read.
-    pub(super) place: Option<OwnedSemaphorePermit>,
+    #[expect(
+        dead_code,
+        reason = "it is held, and given back when the answer is dropped"
+    )]
+    place: Option<OwnedSemaphorePermit>,
     idle: Duration,
+    /// What a 401 means, for users.
+    advice: Option<String>,
 }
 
 impl Answer {
@@ -83,11 +91,16 @@ impl Answer {
     }
 
     /// The trouble that an answer tells of.
-    pub(super) async fn into_trouble(self) -> Trouble {
+    pub(super) async fn into_trouble(mut self) -> Trouble {
         let (status, headers) = (self.status, self.headers.clone());
+        let advice = self.advice.take();
         // What cannot be read of the body is not told; the status says enough.
         let body = self.body(ERROR_LIMIT).await.unwrap_or_default();
-        Trouble::refused(status, &headers, &body)
+        let trouble = Trouble::refused(status, &headers, &body);
+        match advice {
+            Some(advice) => trouble.attempting(advice),
+            None => trouble,
+        }
     }
 
     /// The answer, if its status is one of these.
@@ -163,47 +176,47 @@ impl Host {
                     ..
                 }
         );
-        match asked {
-            true => self.gate.close_for(pause),
-            false => tokio::time::sleep(pause).await,
+        if asked {
+            self.gate.close_for(pause);
         }
+        // Not every request passes the gate: those for tokens do not (F-15).
+        tokio::time::sleep(pause).await;
     }
 
-    /// Sends a request once; twice if the registry first wants to know who asks.
+    /// Sends a request once; again if the registry first wants to know who asks.
     pub(super) async fn send(&self, call: &Call) -> Result<Answer, Trouble> {
         let place = self.gate.pass(call.line).await?;
-        let origin = self.origin().await?;
-        let way = self.way().await?;
         let mut header = match call.to_registry {
             true => self.auth.header(self, &call.scopes).await?,
             false => None,
         };
-        let mut is_fresh = false;
+        let mut tries = 0;
         loop {
-            let response = self.sent(call, way, header.as_ref()).await?;
-            let is_ours = Origin::of(response.url()).as_ref() == Some(&origin) && call.to_registry;
-            if response.status() != StatusCode::UNAUTHORIZED || !is_ours {
+            let Sent { response, is_own } = self.sent(call, header.as_ref()).await?;
+            if response.status() != StatusCode::UNAUTHORIZED || !is_own {
                 return Ok(self.answer(response, Some(place)));
             }
             let headers = response.headers().clone();
-            let may_help = match is_fresh {
-                // It was refused although it is new: perhaps for its other scopes.
-                true => self.auth.ask_singly(&call.scopes),
-                false => {
-                    let sent = header.as_ref();
-                    self.auth
-                        .challenged(self, &headers, &call.scopes, sent)
-                        .await?
-                }
+            let refused = Refused {
+                sent: header.as_ref(),
+                is_fresh: tries > 0,
             };
+            let challenged = self
+                .auth
+                .challenged(self, &headers, &call.scopes, &refused)
+                .await?;
+            let may_help = challenged && tries < TRIES;
             let can_repeat = !matches!(call.body, Payload::Once(..));
             if !may_help || !can_repeat {
-                return Ok(self.answer(response, Some(place)));
+                let advice = self.auth.advice(self, &headers, &call.scopes).await;
+                let mut answer = self.answer(response, Some(place));
+                answer.advice = (!may_help).then_some(advice);
+                return Ok(answer);
             }
             // The connection can be used again only after the body was read.
             self.drain(response).await;
             header = self.auth.header(self, &call.scopes).await?;
-            is_fresh = true;
+            tries += 1;
         }
     }
 
@@ -226,6 +239,11 @@ impl Host {
                 "the registry warns"
             );
         }
+        let told = |name| only(response.headers(), name);
+        let quota = limits::rate_limit(told("ratelimit-limit"), told("ratelimit-remaining"));
+        if let Some(quota) = quota {
+            debug!(registry = self.registry, ?quota, "what it lets us pull");
+        }
         Answer {
             status: response.status(),
             headers: response.headers().clone(),
@@ -233,64 +251,66 @@ impl Host {
             response,
             place,
             idle: self.options.limits.idle,
+            advice: None,
         }
     }
 
-    /// Sends a request, and follows where it is sent. Only reading is sent on.
-    async fn sent(
-        &self,
-        call: &Call,
-        way: Way,
-        header: Option<&HeaderValue>,
-    ) -> Result<Response, Trouble> {
+    /// Sends a request, and follows where it is sent. Only reading is sent on. Once it has left the
+    /// registry, our credentials stay behind, even if it is sent back (S-31).
+    async fn sent(&self, call: &Call, header: Option<&HeaderValue>) -> Result<Sent, Trouble> {
         let origin = self.origin().await?;
         let mut url = call.url.clone();
-        let mut from = Origin::of(&url).unwrap_or_else(|| origin.clone());
+        let mut at = Origin::of(&url).unwrap_or_else(|| origin.clone());
+        let mut is_own = at == origin && call.to_registry;
         for _ in 0..=HOPS {
-            let is_own = from == origin && call.to_registry;
-            let client = match from == origin {
-                true => self.clients.own(call.line, way)?,
-                false => self.clients.elsewhere(self.is_private().await?)?,
-            };
-            let mut request = client
-                .request(call.method.clone(), url.clone())
-                .headers(call.headers.clone());
-            request = request.header(ACCEPT_ENCODING, "identity");
-            if let Some(header) = header.filter(|_| is_own) {
-                request = request.header(auth::HEADER, header.clone());
-            }
-            request = match &call.body {
-                Payload::Nothing if call.method == Method::POST || call.method == Method::PUT => {
-                    request.header(CONTENT_LENGTH, 0)
-                }
-                Payload::Nothing => request,
-                Payload::Bytes(bytes) => request.body(bytes.clone()),
-                Payload::Once(body, size) => {
-                    let body = crate::store::locked(body).take();
-                    let gone = || Error::new(ErrorKind::Io, "the content was sent already");
-                    request
-                        .header(CONTENT_LENGTH, *size)
-                        .body(body.ok_or_else(gone)?)
+            let header = header.filter(|_| is_own);
+            let response = match at == origin {
+                true => self.hop(call, &url, header).await?,
+                false => {
+                    let hop = self.hop_elsewhere(call, &url).await;
+                    let what = || format!("{} sent the request on to {at}", self.registry);
+                    hop.map_err(|trouble| trouble.attempting(what()))?
                 }
             };
-            let patience = call.patience;
-            let answered = tokio::time::timeout(patience, request.send()).await;
-            let response = answered.map_err(|_| Trouble::stalled("no answer"))??;
-            trace!(method = %call.method, url = shown::url(&url), status = response.status().as_u16(), headers = shown::headers(response.headers()), "answered");
             let may_follow = call.follow
                 && matches!(call.method, Method::GET | Method::HEAD)
                 && matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308);
             let target = response.headers().get(LOCATION).filter(|_| may_follow);
             let Some(target) = target else {
-                return Ok(response);
+                return Ok(Sent { response, is_own });
             };
             let target = String::from_utf8_lossy(target.as_bytes()).into_owned();
             let next = policy::location(&url, &target)?;
-            from = policy::may_follow(&from, &next, self.is_private().await?)?;
+            at = policy::may_follow(&at, &next, self.is_private().await?)?;
+            is_own = is_own && at == origin;
             url = next;
         }
         let what = format!("it redirects more than {HOPS} times");
         Err(Error::new(ErrorKind::Denied, what).into())
+    }
+
+    /// One request to the registry itself.
+    async fn hop(
+        &self,
+        call: &Call,
+        url: &Url,
+        header: Option<&HeaderValue>,
+    ) -> Result<Response, Trouble> {
+        let client = self.clients.own(call.line, self.way().await?)?;
+        let request = client.request(call.method.clone(), url.clone());
+        answered(
+            call,
+            header.into_iter().fold(request, |request, header| {
+                request.header(auth::HEADER, header.clone())
+            }),
+        )
+        .await
+    }
+
+    /// One request to where the registry sent us: nothing that is ours goes along (S-43).
+    async fn hop_elsewhere(&self, call: &Call, url: &Url) -> Result<Response, Trouble> {
+        let client = self.clients.elsewhere(self.is_private().await?)?;
+        answered(call, client.request(call.method.clone(), url.clone())).await
     }
 
     /// Asks a token server. It follows no redirects: who asks for a token is told by its answer.
@@ -299,11 +319,15 @@ impl Host {
         request: TokenRequest,
         limit: u64,
     ) -> Result<Bytes, Trouble> {
-        let origin = self.origin().await?;
-        let is_own = Origin::of(&request.url).is_some_and(|there| there.host() == origin.host());
-        let client = match is_own {
-            true => self.clients.own(Line::Control, self.way().await?)?,
-            false => self.clients.elsewhere(self.is_private().await?)?,
+        let (registry, there) = (self.origin().await?, Origin::of(&request.url));
+        let is_host = |there: &Origin| there.host() == registry.host();
+        let client = match &there {
+            Some(there) if *there == registry => {
+                self.clients.own(Line::Control, self.way().await?)?
+            }
+            // Verified or not, as the registry itself is: it is the same machine.
+            Some(there) if is_host(there) => self.clients.elsewhere(self.is_private().await?)?,
+            _ => self.clients.tokens(self.is_private().await?)?,
         };
         let mut asked = match &request.form {
             Some(form) => client
@@ -319,9 +343,51 @@ impl Host {
         let response = answered.map_err(|_| Trouble::stalled("no answer"))??;
         let answer = self.answer(response, None);
         match answer.status.as_u16() {
-            200 => answer.body(limit).await,
+            // An answer that is too long says nothing about the image.
+            200 => answer.body(limit).await.map_err(|trouble| Trouble {
+                error: trouble.error.of_kind(ErrorKind::Io),
+                ..trouble
+            }),
             // What a token server says may hold a token (S-40).
             _ => Err(Trouble::refused(answer.status, &answer.headers, b"")),
         }
     }
+}
+
+/// What came of sending a request.
+struct Sent {
+    response: Response,
+    /// Whether it was the registry itself that answered, on the whole way.
+    is_own: bool,
+}
+
+/// Sends one request with what it carries.
+async fn answered(call: &Call, request: reqwest::RequestBuilder) -> Result<Response, Trouble> {
+    let request = request
+        .headers(call.headers.clone())
+        .header(ACCEPT_ENCODING, "identity");
+    let request = match &call.body {
+        Payload::Nothing if call.method == Method::POST || call.method == Method::PUT => {
+            request.header(CONTENT_LENGTH, 0)
+        }
+        Payload::Nothing => request,
+        Payload::Bytes(bytes) => request.body(bytes.clone()),
+        Payload::Once(body, size) => {
+            let body = crate::store::locked(body).take();
+            let gone = || Error::new(ErrorKind::Io, "the content was sent already");
+            request
+                .header(CONTENT_LENGTH, *size)
+                .body(body.ok_or_else(gone)?)
+        }
+    };
+    let answered = tokio::time::timeout(call.patience, request.send()).await;
+    let response = answered.map_err(|_| Trouble::stalled("no answer"))??;
+    trace!(
+        method = %call.method,
+        url = shown::url(response.url()),
+        status = response.status().as_u16(),
+        headers = shown::headers(response.headers()),
+        "answered"
+    );
+    Ok(response)
 }

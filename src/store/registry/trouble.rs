@@ -72,6 +72,14 @@ impl Trouble {
         }
     }
 
+    /// The same trouble, with what was being attempted in front.
+    pub(super) fn attempting(self, what: impl Into<String>) -> Self {
+        Self {
+            signal: self.signal,
+            error: self.error.attempting(what),
+        }
+    }
+
     /// The status, if it was an answer.
     pub(super) fn status(&self) -> Option<u16> {
         match &self.signal {
@@ -109,10 +117,34 @@ fn kind_of(status: StatusCode) -> ErrorKind {
 }
 
 impl From<reqwest::Error> for Trouble {
-    /// What a failed connection or transfer means. The texts of the layers below are the only thing
-    /// that tells some of these apart.
+    /// What a failed connection or transfer means.
     fn from(error: reqwest::Error) -> Self {
-        let error = error.without_url();
+        let failure = Failure::of(&error.without_url());
+        let (signal, kind, what) = failure
+            .of_trust()
+            .or_else(|| failure.of_proxy())
+            .or_else(|| failure.of_time())
+            .or_else(|| failure.of_connection())
+            .unwrap_or_else(|| failure.of_transfer());
+        let error = Error::new(kind, super::shown::cut(&what, 400));
+        Self { signal, error }
+    }
+}
+
+/// What the layers below say. Their texts are the only thing that tells some failures apart.
+struct Failure {
+    /// The causes, from the outermost to the innermost.
+    told: Vec<String>,
+    is_connect: bool,
+    is_timeout: bool,
+    broken: Option<io::ErrorKind>,
+}
+
+/// What decides, which kind it is, and what is told.
+type Meaning = (Option<Signal>, ErrorKind, String);
+
+impl Failure {
+    fn of(error: &reqwest::Error) -> Self {
         let mut told = Vec::new();
         let mut broken = None;
         let mut cause: Option<&(dyn std::error::Error + 'static)> = error.source();
@@ -120,54 +152,110 @@ impl From<reqwest::Error> for Trouble {
             told.push(inner.to_string());
             if let Some(io) = inner.downcast_ref::<io::Error>() {
                 broken = Some(io.kind());
-                // An error of ours went through the layers below.
             }
             cause = inner.source();
         }
-        let said = |text: &str| told.iter().any(|cause| cause.contains(text));
-        let last = told.last().cloned().unwrap_or_else(|| error.to_string());
-        let (signal, kind, what) = if said("certificate") && error.is_connect() {
-            (Signal::Certificate, ErrorKind::Untrusted, last)
-        } else if said("InvalidContentType") || said("corrupt message") {
-            let what = "it does not speak TLS on this port".to_string();
-            (Signal::Certificate, ErrorKind::Untrusted, what)
-        } else if error.is_timeout() && error.is_connect() {
-            (
+        if told.is_empty() {
+            told.push(error.to_string());
+        }
+        Self {
+            told,
+            is_connect: error.is_connect(),
+            is_timeout: error.is_timeout(),
+            broken,
+        }
+    }
+
+    fn says(&self, text: &str) -> bool {
+        self.told.iter().any(|cause| cause.contains(text))
+    }
+
+    fn last(&self) -> String {
+        self.told.last().cloned().unwrap_or_default()
+    }
+
+    /// TLS that came to no good end: trying again cannot help, and nothing else is tried (S-42).
+    fn of_trust(&self) -> Option<Meaning> {
+        let what = if self.says("received fatal alert: CertificateRequired")
+            || self.says("received fatal alert: CertificateUnknown")
+        {
+            "it wants a client certificate, or does not take ours: put NAME.cert and NAME.key into \
+             the directory of its certificates"
+                .to_string()
+        } else if self.says("InvalidContentType") || self.says("corrupt message") {
+            "it does not speak TLS on this port: if it is meant to be asked by plain HTTP, \
+             allow that by --tls-verify=false, or insecure = true in registries.conf"
+                .to_string()
+        } else if self.says("UnknownIssuer") {
+            "nobody whom this machine trusts has signed its certificate (UnknownIssuer): \
+             put the authority's certificate as NAME.crt into the directory of its certificates"
+                .to_string()
+        } else if self.says("certificate expired") || self.says("certificate not valid yet") {
+            format!(
+                "{}: if that is wrong, so is this machine's clock",
+                self.last()
+            )
+        } else if self.says("received fatal alert") || self.is_connect && self.says("certificate") {
+            self.last()
+        } else {
+            return None;
+        };
+        Some((Some(Signal::Certificate), ErrorKind::Untrusted, what))
+    }
+
+    fn of_proxy(&self) -> Option<Meaning> {
+        if self.says("proxy authorization required") {
+            let what = "the proxy wants to know who asks (407): write HTTPS_PROXY as \
+                        http://USER:PASSWORD@HOST:PORT";
+            return Some((None, ErrorKind::Unauthorized, what.to_string()));
+        }
+        let is_proxy = self.says("tunnel error") || self.says("proxy");
+        is_proxy.then(|| {
+            let what = format!("no connection through the proxy: {}", self.last());
+            (Some(Signal::Connect), ErrorKind::Unreachable, what)
+        })
+    }
+
+    fn of_time(&self) -> Option<Meaning> {
+        let (signal, kind, what) = match (self.is_timeout, self.is_connect) {
+            (false, _) => return None,
+            (true, true) => (
                 Signal::Connect,
                 ErrorKind::Unreachable,
-                "no connection in time".to_string(),
-            )
-        } else if error.is_timeout() {
-            (
-                Signal::Timeout,
-                ErrorKind::Io,
-                "no answer in time".to_string(),
-            )
-        } else if said("dns error") || said("failed to lookup address") {
-            let temporary = said("emporary failure") || said("try again");
-            (Signal::Dns { temporary }, ErrorKind::Unreachable, last)
-        } else if said("tunnel") || said("proxy") {
-            (Signal::Connect, ErrorKind::Unreachable, told.join(": "))
-        } else if error.is_connect() {
-            let signal = match broken {
-                Some(io::ErrorKind::UnexpectedEof) => Signal::Tls,
-                _ if said("tls") => Signal::Tls,
-                _ => Signal::Connect,
-            };
-            (signal, ErrorKind::Unreachable, last)
-        } else if said("end of file before message length") || said("unexpected EOF during chunk") {
-            (
-                Signal::Truncated,
-                ErrorKind::Io,
-                "the answer ended early".to_string(),
-            )
-        } else {
-            (Signal::Reset, ErrorKind::Io, last)
+                "no connection in time",
+            ),
+            (true, false) => (Signal::Timeout, ErrorKind::Io, "no answer in time"),
         };
-        let mut what = what;
-        if let Some((cut, _)) = what.char_indices().nth(400) {
-            what.truncate(cut);
-        }
-        Self::new(signal, Error::new(kind, super::shown::text(&what)))
+        Some((Some(signal), kind, what.to_string()))
+    }
+
+    fn of_connection(&self) -> Option<Meaning> {
+        let signal = if self.says("no public address") {
+            // A rule of ours, which stays as it is (S-32).
+            let what = format!("it is refused: {}", self.last());
+            return Some((None, ErrorKind::Denied, what));
+        } else if self.says("dns error") || self.says("failed to lookup address") {
+            let temporary = self.says("emporary failure") || self.says("try again");
+            Signal::Dns { temporary }
+        } else if self.is_connect {
+            match self.broken {
+                Some(io::ErrorKind::UnexpectedEof) => Signal::Tls,
+                _ if self.says("tls") => Signal::Tls,
+                _ => Signal::Connect,
+            }
+        } else {
+            return None;
+        };
+        Some((Some(signal), ErrorKind::Unreachable, self.last()))
+    }
+
+    fn of_transfer(&self) -> Meaning {
+        let is_cut = self.says("end of file before message length")
+            || self.says("unexpected EOF during chunk");
+        let (signal, what) = match is_cut {
+            true => (Signal::Truncated, "the answer ended early".to_string()),
+            false => (Signal::Reset, self.last()),
+        };
+        (Some(signal), ErrorKind::Io, what)
     }
 }

@@ -1,5 +1,4 @@
-//! Ranges: which bytes an answer holds (RFC 9110, section 14), and how many of an upload arrived
-//! (the distribution specification, "Pushing a blob in chunks").
+//! Ranges: which bytes an answer holds (RFC 9110, section 14).
 
 use reqwest::header::HeaderMap;
 
@@ -43,24 +42,6 @@ pub(crate) fn content_range(value: &str) -> Option<ContentRange> {
     let (first, last) = (number(first)?, number(last)?);
     let sound = first <= last && total.is_none_or(|total| last < total);
     sound.then_some(ContentRange::Bytes { first, last, total })
-}
-
-/// How many bytes of an upload have arrived, by the `Range` of its status: `0-1234` or
-/// `bytes=0-1234`. `None` if it cannot be told.
-///
-/// `0-0` is said for one byte and for none, and Quay says `bytes=0--1` for none. Both count
-/// as none: the first byte then goes out again, which a registry that has it refuses.
-pub(crate) fn received(value: &str) -> Option<u64> {
-    let value = value.trim();
-    let bare = match value.split_once(['=', ' ']) {
-        Some((unit, rest)) if unit.eq_ignore_ascii_case("bytes") => rest.trim(),
-        Some(_) => return None,
-        None => value,
-    };
-    match bare.strip_prefix("0-")? {
-        "-1" | "0" => Some(0),
-        last => number(last)?.checked_add(1),
-    }
 }
 
 /// What was asked for when a download went on after a failure.

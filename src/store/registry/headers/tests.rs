@@ -6,7 +6,7 @@ use super::challenge::{Challenge, choose};
 use super::content::{ETag, digest, media_type};
 use super::errors::{Code, RegistryError};
 use super::limits::{RateLimit, chunk_min_length, rate_limit, retry_after};
-use super::range::{ContentRange, Resumed, Wanted, content_range, received, resumed};
+use super::range::{ContentRange, Resumed, Wanted, content_range, resumed};
 use super::summary::summary;
 use super::*;
 
@@ -274,30 +274,6 @@ fn r05_content_ranges_are_read_strictly() {
     ];
     for (given, expected) in table {
         assert_eq!(content_range(given), expected, "{given}");
-    }
-}
-
-#[test]
-fn q36_the_status_of_an_upload_tells_how_many_bytes_arrived() {
-    let table = [
-        ("0-1234", Some(1235)),
-        ("bytes=0-1234", Some(1235)),
-        ("Bytes 0-1234", Some(1235)),
-        // None, or one byte: the same text.
-        ("0-0", Some(0)),
-        ("bytes=0--1", Some(0)),
-        ("0--1", Some(0)),
-        ("0-1", Some(2)),
-        ("1-5", None),
-        ("0--2", None),
-        ("0-", None),
-        ("0-+5", None),
-        ("items=0-5", None),
-        ("0-18446744073709551615", None),
-        ("", None),
-    ];
-    for (given, expected) in table {
-        assert_eq!(received(given), expected, "{given}");
     }
 }
 

@@ -1,3 +1,5 @@
+#![allow(clippy::too_many_lines, reason = "tables are long")]
+
 use std::net::IpAddr;
 
 use reqwest::Url;
@@ -336,7 +338,7 @@ fn s35_a_location_that_is_no_address_of_a_registry_is_refused() {
         "https://",
         &long,
     ] {
-        assert_eq!(kind(location(&base, bad)), ErrorKind::Io, "{:.20}", bad);
+        assert_eq!(kind(location(&base, bad)), ErrorKind::Io, "{bad:.20}");
     }
     for bad in [
         "javascript:alert(1)",
