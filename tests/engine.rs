@@ -13,7 +13,7 @@ use support::{imgcopy, tempdir};
 fn image_id(layout: &str) -> String {
     let told = imgcopy(["inspect", layout, "--format", "json"]).ok().stdout;
     let told: serde_json::Value = serde_json::from_str(&told).unwrap();
-    told.get("imageId").unwrap().as_str().unwrap().to_string()
+    told.get("ImageID").unwrap().as_str().unwrap().to_string()
 }
 
 fn write_and_compare(engine: &Engine, saved: &Path, name: &str) {

@@ -195,12 +195,12 @@ fn through(proxy: &str) -> Run {
 
 #[test]
 fn f09_a_proxy_that_fails_is_asked_again_and_named() {
-    for status in [502, 407] {
+    for (status, times) in [(502, 2), (407, 1)] {
         let proxy = Server::start(move |_| Response::new(status));
         let ran = through(&proxy.origin());
         assert_eq!(ran.code, Some(1), "{}", ran.stderr);
-        assert!(ran.stderr.contains("tunnel error"), "{}", ran.stderr);
-        let asked = proxy.count("CONNECT", "registry.test:443");
-        assert!((1..=2).contains(&asked), "{asked}");
+        let names_it = ran.stderr.contains("tunnel error") || ran.stderr.contains("proxy");
+        assert!(names_it, "{}", ran.stderr);
+        assert_eq!(proxy.count("CONNECT", "registry.test:443"), times);
     }
 }

@@ -33,12 +33,12 @@ pub(crate) struct Cli {
 
 const REFERENCES: &str = "\
 References:
-  docker-archive:FILE[:NAME|:@N]   what `docker save` writes, compressed or not
-  oci:DIR[:NAME|:@N|@DIGEST]       an OCI image layout; written to, too
   docker://[HOST/]REPO[:TAG][@DIGEST]   a registry; written to, too
+  oci:DIR[:NAME|:@N|@DIGEST]            an OCI image layout; written to, too
+  docker-archive:FILE[:NAME|:@N]        what `docker save` writes, compressed or not
 
 Exit codes:
-  0 done   1 failed   2 no such image   64 wrong usage   130, 143 interrupted";
+  0 done   1 failed   2 no such image   4 rate limited   64 wrong usage   130, 143 interrupted";
 
 impl Cli {
     /// Parses a command line. One that begins with a reference or an option is a copy.

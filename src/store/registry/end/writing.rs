@@ -84,7 +84,7 @@ impl End {
                     "the registry made {stored} of manifest {}",
                     descriptor.digest
                 );
-                Err(Error::new(ErrorKind::Corrupt, what).into())
+                Err(Error::new(ErrorKind::Io, what).into())
             }
             _ => Ok(()),
         }
