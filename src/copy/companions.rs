@@ -71,10 +71,31 @@ pub(super) struct Found {
     pub(super) companions: Vec<Companion>,
     /// What is not copied because the image it belongs to changes on its way.
     pub(super) left_behind: usize,
+    /// Why nobody can tell what belongs to the image, although the image itself can be read.
+    pub(super) unknown: Option<String>,
 }
 
-/// Looks for what belongs to the image and to those in its index.
+/// Looks for what belongs to the image and to those in its index. A registry that lets the image be
+/// read, but not what belongs to it, is no reason to fail: it is said.
 pub(super) async fn find(job: &Job<'_>, plan: &Plan) -> Result<Found> {
+    match look(job, plan).await {
+        Err(error) if matches!(error.kind(), ErrorKind::Unauthorized | ErrorKind::Denied) => {
+            let mut why = error.to_string();
+            let mut cause = std::error::Error::source(&error);
+            while let Some(inner) = cause {
+                why = format!("{why}: {inner}");
+                cause = inner.source();
+            }
+            Ok(Found {
+                unknown: Some(why),
+                ..Found::default()
+            })
+        }
+        found => found,
+    }
+}
+
+async fn look(job: &Job<'_>, plan: &Plan) -> Result<Found> {
     let wanted = &job.companions;
     let looks = match wanted.when {
         When::Never => false,

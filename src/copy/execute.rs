@@ -45,6 +45,9 @@ pub struct Outcome {
     pub companions: usize,
     /// How many did not, because the image that they belong to changed on its way.
     pub left_behind: usize,
+    /// Why nobody can tell what belongs to the image, although the image itself was read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub companions_unknown: Option<String>,
     /// How long it took, the survey not counted.
     #[serde(serialize_with = "seconds")]
     pub elapsed: Duration,
@@ -112,6 +115,7 @@ async fn run(plan: &Plan, job: &Job<'_>, observer: &Arc<dyn Observer>) -> Result
         absent: plan.absent.len(),
         companions: found.companions.len(),
         left_behind: found.left_behind,
+        companions_unknown: found.unknown,
         elapsed: Duration::ZERO,
     })
 }

@@ -71,6 +71,7 @@ impl Place {
             .arg("--debug")
             .args(arguments);
         let run = Run::of(&mut command);
+        assert!(!run.stderr.contains("panicked"), "{}", run.stderr);
         let servers: [&Server; 3] = [&self.registry, &self.tokens, &self.store];
         let mut secrets = vec!["CANARY".to_string()];
         for request in servers.iter().flat_map(|server| server.log()) {

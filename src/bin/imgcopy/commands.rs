@@ -15,7 +15,7 @@ use crate::args::{
     CopyArgs, DeleteArgs, DigestArgs, Format, InspectArgs, JobArgs, ListTagsArgs, PlanArgs,
     TagsArgs, VerifyArgs,
 };
-use crate::reach::OneSide;
+use crate::reach::{OneSide, Reached};
 use crate::{progress, render};
 
 /// Why a verb did not do what was asked.
@@ -44,6 +44,9 @@ pub(crate) async fn copy(args: CopyArgs) -> Ended {
     let observer = progress::observer(args.progress, args.quiet);
     let copied = copy::copy(&opened.job(), &observer).await;
     drop(observer);
+    if !args.quiet {
+        render::warnings(&opened.reached.warnings());
+    }
     let outcome = copied.attempting(|| what)?;
     if let Some(file) = args.digestfile {
         std::fs::write(&file, outcome.digest.to_string())
@@ -221,6 +224,7 @@ struct Opened {
     compression: Option<Coding>,
     threads: NonZeroUsize,
     parallel: Option<NonZeroUsize>,
+    reached: Reached,
 }
 
 impl Opened {
@@ -246,6 +250,7 @@ impl Opened {
             compression,
             threads: args.threads.unwrap_or_else(cores),
             parallel: args.parallel,
+            reached,
         })
     }
 

@@ -27,7 +27,7 @@ fn hint(error: &Error) -> Option<&'static str> {
         ErrorKind::NoSpace => Some("what was finished stays; make room and run again"),
         ErrorKind::Corrupt => Some("the source is damaged: fetch it again"),
         ErrorKind::Unauthorized => {
-            Some("log in with `imgcopy login REGISTRY`, or give --src-creds or --dest-creds")
+            Some("credentials can also be given with --src-creds or --dest-creds")
         }
         ErrorKind::RateLimited => Some(
             "the registry limits how much it gives: log in, wait, or allow more with --max-retry-wait",

@@ -153,6 +153,15 @@ pub(crate) struct Reached {
 }
 
 impl Reached {
+    /// What users should know about their files of credentials (S-41).
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        let mut warnings = self.source.warnings();
+        warnings.extend(self.other.iter().flat_map(Registries::warnings));
+        warnings.sort();
+        warnings.dedup();
+        warnings
+    }
+
     pub(crate) fn destination(&self) -> &Registries {
         self.other.as_ref().unwrap_or(&self.source)
     }

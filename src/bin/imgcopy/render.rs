@@ -143,6 +143,12 @@ pub(crate) fn size(bytes: u64) -> String {
     format!("{bytes} B")
 }
 
+pub(crate) fn warnings(warnings: &[String]) {
+    for warning in warnings {
+        tell(&format!("warning: {warning}"));
+    }
+}
+
 pub(crate) fn summary(outcome: &Outcome, elapsed: Duration) {
     let seconds = elapsed.as_secs_f64();
     let mut line = match (outcome.moved, outcome.manifests) {
@@ -182,6 +188,11 @@ pub(crate) fn summary(outcome: &Outcome, elapsed: Duration) {
         tell(&format!(
             "the index was written anew with fewer images: {old} became {}",
             outcome.digest
+        ));
+    }
+    if let Some(why) = &outcome.companions_unknown {
+        tell(&format!(
+            "warning: signatures and other referrers were not looked for: {why}"
         ));
     }
     if outcome.left_behind > 0 {

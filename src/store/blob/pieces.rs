@@ -108,35 +108,56 @@ where
     .boxed()
 }
 
-/// Reads pieces from a thread that may block.
+/// Reads pieces from a thread that may block. They are fetched by a task, so that the thread waits for
+/// nothing of the runtime, which may end before it does.
 pub(super) struct PieceReader {
-    runtime: Handle,
-    content: Option<Arc<dyn Content>>,
-    pieces: Pieces,
+    from: mpsc::Receiver<Result<Option<Bytes>>>,
     current: Bytes,
+    has_ended: bool,
+    _task: JoinSet<()>,
 }
 
 impl PieceReader {
     pub(super) fn new(content: Arc<dyn Content>) -> Result<Self> {
         let no_runtime = |error| Error::new(ErrorKind::Io, format!("cannot wait: {error}"));
+        let runtime = Handle::try_current().map_err(no_runtime)?;
+        let (to, from) = mpsc::channel(AHEAD);
+        let mut task = JoinSet::new();
+        let fetch = async move {
+            let ended = fetch(content, &to).await;
+            // Whoever does not read any more needs no end.
+            let _ = to.send(ended.map(|()| None)).await;
+        };
+        task.spawn_on(fetch, &runtime);
         Ok(Self {
-            runtime: Handle::try_current().map_err(no_runtime)?,
-            content: Some(content),
-            pieces: stream::empty().boxed(),
+            from,
             current: Bytes::new(),
+            has_ended: false,
+            _task: task,
         })
     }
 }
 
+async fn fetch(content: Arc<dyn Content>, to: &mpsc::Sender<Result<Option<Bytes>>>) -> Result<()> {
+    let mut pieces = content.open().await?;
+    while let Some(piece) = pieces.next().await {
+        let piece = piece?;
+        if !piece.is_empty() {
+            to.send(Ok(Some(piece))).await.map_err(|_| gone())?;
+        }
+    }
+    Ok(())
+}
+
 impl Read for PieceReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if let Some(content) = self.content.take() {
-            self.pieces = self.runtime.block_on(content.open())?;
-        }
-        while self.current.is_empty() {
-            match self.runtime.block_on(self.pieces.next()) {
-                Some(piece) => self.current = piece?,
-                None => return Ok(0),
+        while self.current.is_empty() && !self.has_ended {
+            match self.from.blocking_recv() {
+                Some(Ok(Some(piece))) => self.current = piece,
+                Some(Ok(None)) => self.has_ended = true,
+                Some(Err(error)) => return Err(error.into()),
+                // The task was ended before the content was.
+                None => return Err(Error::new(ErrorKind::Interrupted, "interrupted").into()),
             }
         }
         let n = buffer.len().min(self.current.len());

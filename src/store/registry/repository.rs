@@ -264,15 +264,17 @@ impl Store for Registry {
 
     async fn referrers(&self, subject: &Digest) -> Result<Vec<Descriptor>> {
         let what = || format!("cannot list what refers to {subject} in {self}");
-        let end = self.own()?;
-        if let Some(listed) = end.referrers(subject).await.attempting(what)? {
-            return Ok(listed);
-        }
-        let tag = super::referrers::fallback_tag(subject);
-        match end.get(&tag, None).await.attempting(what)? {
-            Some(index) => Ok(index.children().to_vec()),
-            None => Ok(Vec::new()),
-        }
+        let listed = self.first(&self.by_digest, |end| async move {
+            if let Some(listed) = end.referrers(subject).await? {
+                return Ok(Some(listed));
+            }
+            let tag = super::referrers::fallback_tag(subject);
+            let index = end.get(&tag, None).await?;
+            // A mirror that lists nothing has an answer, too: it need not be asked elsewhere.
+            let listed = index.map(|index| index.children().to_vec());
+            Ok(Some(listed.unwrap_or_default()))
+        });
+        Ok(listed.await.attempting(what)?.unwrap_or_default())
     }
 
     fn repository(&self) -> Option<&Repository> {

@@ -183,12 +183,10 @@ impl Failure {
              the directory of its certificates"
                 .to_string()
         } else if self.says("InvalidContentType") || self.says("corrupt message") {
-            "it does not speak TLS on this port: if it is meant to be asked by plain HTTP, \
-             allow that by --tls-verify=false, or insecure = true in registries.conf"
+            "it does not speak TLS on this port: perhaps it is meant to be asked by plain HTTP"
                 .to_string()
         } else if self.says("UnknownIssuer") {
-            "nobody whom this machine trusts has signed its certificate (UnknownIssuer): \
-             put the authority's certificate as NAME.crt into the directory of its certificates"
+            "its certificate is from an authority that this machine does not trust (UnknownIssuer)"
                 .to_string()
         } else if self.says("certificate expired") || self.says("certificate not valid yet") {
             format!(
@@ -207,7 +205,7 @@ impl Failure {
         if self.says("proxy authorization required") {
             let what = "the proxy wants to know who asks (407): write HTTPS_PROXY as \
                         http://USER:PASSWORD@HOST:PORT";
-            return Some((None, ErrorKind::Unauthorized, what.to_string()));
+            return Some((None, ErrorKind::Denied, what.to_string()));
         }
         let is_proxy = self.says("tunnel error") || self.says("proxy");
         is_proxy.then(|| {
