@@ -30,6 +30,8 @@ pub(super) struct Gate {
     control: Arc<Semaphore>,
     download: Arc<Semaphore>,
     upload: Arc<Semaphore>,
+    /// How many blobs are read at once at most.
+    transfers: usize,
     /// As many as can upload may be about to.
     writers: Semaphore,
     /// Nobody passes before.
@@ -50,6 +52,7 @@ impl Gate {
             control: places(requests),
             download: places(transfers),
             upload: places(transfers),
+            transfers: transfers.max(1),
             writers: Semaphore::new(transfers.max(1)),
             closed_until: Mutex::default(),
         }
@@ -73,10 +76,11 @@ impl Gate {
         Ok(turn)
     }
 
-    /// Whether a place in a line is free, and the gate open.
-    pub(super) fn has_room(&self, line: Line) -> bool {
+    /// Whether at most one blob is being read, the registry has room for more, and the gate is open.
+    pub(super) fn reads_one_blob(&self) -> bool {
         let is_open = locked(&self.closed_until).is_none_or(|until| until <= Instant::now());
-        is_open && self.places(line).available_permits() > 0
+        let free = self.download.available_permits();
+        is_open && free > 0 && free + 1 >= self.transfers
     }
 
     fn places(&self, line: Line) -> Arc<Semaphore> {

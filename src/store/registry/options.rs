@@ -50,7 +50,7 @@ impl Default for Limits {
             transfers: 8,
             requests: 16,
             split: 64 << 20,
-            fast: 100 << 20,
+            fast: 50 << 20,
         }
     }
 }

@@ -129,14 +129,15 @@ impl Download {
         }
     }
 
-    /// Goes on with several connections, if one is slow and others are free.
+    /// Goes on with several connections, if one is slow and this is the only blob that is being read:
+    /// otherwise the others use the wire already.
     fn part_where_that_helps(&mut self) {
         let host = &self.end.host;
         let left = self.blob.size.saturating_sub(self.offset);
         let may = !self.no_parts && !self.no_ranges && self.skip == 0;
         if may
             && parts::would_help(self.blob.size, left, self.measured, &host.options.limits)
-            && host.gate.has_room(Line::Download)
+            && host.gate.reads_one_blob()
         {
             debug!(blob = %self.blob.digest, offset = self.offset, "reading the rest in parts");
             let etag = self.strong_etag();
