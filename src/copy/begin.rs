@@ -136,18 +136,9 @@ pub(super) async fn root_presence(
 
 /// The manifests below the root. What the destination has is not fetched again.
 pub(super) async fn graph(job: &Job<'_>, root: Manifest, left_out: &[Descriptor]) -> Result<Graph> {
-    let digest = root.descriptor().digest.clone();
-    let has_children = !root.children().is_empty();
     let graph = walk_by(root, &|child| look(job, child, left_out).boxed()).await?;
     check_absent(job, &graph, left_out)?;
-    let has_none = graph.manifests.len() == 1 && graph.kept.is_empty();
-    if has_children && has_none {
-        let what = format!(
-            "{} has none of the manifests that index {digest} names",
-            job.source
-        );
-        return Err(Error::new(ErrorKind::Incomplete, what));
-    }
+    graph.check_not_hollow(job.source)?;
     Ok(graph)
 }
 

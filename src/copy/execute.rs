@@ -99,7 +99,6 @@ async fn run(plan: &Plan, job: &Job<'_>, observer: &Arc<dyn Observer>) -> Result
         written,
         mounted,
         manifests,
-        ..
     } = copying.progress;
     let digest = copying.root.ok_or_else(nothing)?;
     Ok(Outcome {

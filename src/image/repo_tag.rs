@@ -14,6 +14,13 @@ pub struct RepoTag {
     tag: Tag,
 }
 
+impl RepoTag {
+    /// The repository, completed.
+    pub fn repository(&self) -> &Repository {
+        &self.repository
+    }
+}
+
 impl FromStr for RepoTag {
     type Err = Error;
 

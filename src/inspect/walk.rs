@@ -102,14 +102,26 @@ fn missing(source: &dyn Source, name: &Name) -> Error {
 /// `Incomplete` if everything below an index is missing; `Invalid` if indexes nest too deep or are too
 /// many; otherwise what reading gives.
 pub async fn walk(source: &dyn Source, root: Manifest) -> Result<Graph> {
-    let digest = root.descriptor().digest.clone();
-    let has_children = !root.children().is_empty();
     let graph = walk_by(root, &|child| read(source, child).boxed()).await?;
-    if has_children && graph.manifests.len() == 1 {
-        let what = format!("{source} has none of the manifests that index {digest} names");
-        return Err(Error::new(ErrorKind::Incomplete, what));
-    }
+    graph.check_not_hollow(source)?;
     Ok(graph)
+}
+
+impl Graph {
+    /// An index is worth something only with one of the manifests that it names.
+    ///
+    /// # Errors
+    /// `Incomplete` if it has none.
+    pub(crate) fn check_not_hollow(&self, source: &dyn Source) -> Result<()> {
+        match self.manifests.as_slice() {
+            [root] if !root.children().is_empty() && self.kept.is_empty() => {
+                let digest = &root.descriptor().digest;
+                let what = format!("{source} has none of the manifests that index {digest} names");
+                Err(Error::new(ErrorKind::Incomplete, what))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Reads a manifest at its source; one that is not there is absent.

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use imgcopy::copy;
 use imgcopy::error::{Attempt as _, Error, ErrorKind};
-use imgcopy::image::{Compression, Digest, Name, Platform, Reference, Repository, Tag};
+use imgcopy::image::{Compression, Digest, Name, Platform, Reference, RepoTag, Tag};
 use imgcopy::inspect;
 use imgcopy::store::compress::Coding;
 use imgcopy::store::{Destination, Source, open_destination, open_source, open_to_delete};
@@ -128,13 +128,8 @@ fn repository(reference: &Reference) -> Option<String> {
     let Reference::DockerArchive { name, .. } = reference else {
         return None;
     };
-    let tag = name.tag()?.as_str();
-    let repository = match tag.rsplit_once(':') {
-        Some((repository, tag)) if !tag.contains('/') => repository,
-        _ => tag,
-    };
-    let repository: Repository = repository.parse().ok()?;
-    Some(repository.to_string())
+    let named: RepoTag = name.tag()?.as_str().parse().ok()?;
+    Some(named.repository().to_string())
 }
 
 /// The names of all images of a place.

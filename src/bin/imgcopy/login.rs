@@ -5,17 +5,16 @@ use std::io::{BufRead as _, IsTerminal as _, Read as _, Write as _};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use clap::{ArgAction, Args};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 
 use imgcopy::error::{Attempt as _, Error, ErrorKind, Result};
-use imgcopy::store::registry::credentials::{Credential, Environment, Keyring, Scope, Secret};
+use imgcopy::store::registry::credentials::{Credential, Scope, Secret};
 use imgcopy::store::registry::{Login, Options, Registries};
 
 use crate::commands::Failure;
-use crate::reach::password_of_stdin;
+use crate::reach::{keyring, password_of_stdin};
 use crate::render;
 
 #[derive(Debug, Args)]
@@ -103,14 +102,6 @@ pub(crate) async fn logout(args: LogoutArgs) -> Result<ExitCode, Failure> {
         ))),
         None => Err(not_logged_in(scope).into()),
     }
-}
-
-/// A file that the user names need not exist before the first login.
-fn keyring(authfile: Option<PathBuf>) -> Arc<Keyring> {
-    Arc::new(Keyring::new(Environment {
-        authfile,
-        ..Environment::of_process()
-    }))
 }
 
 fn not_logged_in(scope: &Scope) -> Error {

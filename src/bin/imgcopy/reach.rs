@@ -263,11 +263,7 @@ impl Side<'_> {
             return Ok(Login::As(Credential::RegistryToken(Secret::new(token))));
         }
         let Some(creds) = self.creds else {
-            let environment = Environment {
-                authfile: self.authfile.cloned(),
-                ..Environment::of_process()
-            };
-            return Ok(Login::Keyring(Arc::new(Keyring::new(environment))));
+            return Ok(Login::Keyring(keyring(self.authfile.cloned())));
         };
         let password = match (&creds.password, self.password_stdin) {
             (Some(_), true) => {
@@ -283,6 +279,15 @@ impl Side<'_> {
         };
         Credential::basic(&creds.username, password.reveal()).map(Login::As)
     }
+}
+
+/// The credentials of the user's files, or of the one that is named; that one need not exist before
+/// the first login.
+pub(crate) fn keyring(authfile: Option<PathBuf>) -> Arc<Keyring> {
+    Arc::new(Keyring::new(Environment {
+        authfile,
+        ..Environment::of_process()
+    }))
 }
 
 /// Only registries need what files and the environment say about them.

@@ -10,11 +10,11 @@ use reqwest::header::{ACCEPT, HeaderValue};
 use reqwest::{Method, StatusCode};
 use tracing::debug;
 
+use super::answer::Answer;
 use super::auth::Scopes;
 use super::headers::content::{self, media_type};
 use super::host::Host;
 use super::retry::Op;
-use super::send::Answer;
 use super::trouble::Trouble;
 use crate::error::{Error, ErrorKind, Result};
 use crate::image::{Descriptor, Digest, MANIFEST_LIMIT, Manifest, MediaKind, MediaType};
@@ -172,12 +172,7 @@ impl End {
             call.follow = false;
             let answer = self.host.send(&call).await?;
             match answer.status.as_u16() {
-                200 => {
-                    let length = answer
-                        .header("content-length")
-                        .and_then(|it| it.parse().ok());
-                    Ok(length.is_none_or(|length: u64| length == blob.size))
-                }
+                200 => Ok(answer.length().is_none_or(|length| length == blob.size)),
                 // To where it is kept, so it is kept. That place may refuse a HEAD (F-39).
                 301 | 302 | 303 | 307 | 308 => Ok(true),
                 404 | 405 | 403 | 400 => Ok(false),
@@ -226,10 +221,8 @@ fn described(answer: &Answer, reference: &str) -> Head {
     let Some(digest) = digest.or_else(|| reference.parse().ok()) else {
         return Head::Unclear;
     };
-    let size = answer
-        .header("content-length")
-        .and_then(|it| it.parse().ok());
-    Head::Found(Descriptor::new(type_of(answer), digest, size.unwrap_or(0)))
+    let size = answer.length().unwrap_or(0);
+    Head::Found(Descriptor::new(type_of(answer), digest, size))
 }
 
 impl Got {

@@ -4,6 +4,7 @@
 //! read from and to write to. Retries, resumed downloads, tokens and limits are private to this
 //! module: whoever copies sees answers and errors.
 
+mod answer;
 mod auth;
 mod clients;
 pub mod conf;
@@ -16,7 +17,6 @@ mod headers;
 mod host;
 mod options;
 mod policy;
-mod referrers;
 mod repository;
 mod retry;
 mod send;

@@ -14,7 +14,7 @@ use super::download::Remote;
 use super::end::{End, Head};
 use super::upload::Session;
 use crate::error::{Attempt as _, Error, ErrorKind, Result};
-use crate::image::{Descriptor, Digest, Manifest, Name, Repository, Tag};
+use crate::image::{Descriptor, Digest, Manifest, Name, Repository, Tag, companion};
 use crate::store::blob::Blob;
 use crate::store::{Source, Store, locked};
 
@@ -118,11 +118,8 @@ impl Registry {
 
     /// What a tag or digest stands for, by reading it.
     async fn got(&self, end: &End, reference: &str) -> Result<Option<Descriptor>> {
-        let got = end.get(reference, None).await?;
-        Ok(got.map(|manifest| {
-            note(end, &manifest);
-            self.keep(manifest).descriptor().clone()
-        }))
+        let got = read(end, reference, None).await?;
+        Ok(got.map(|manifest| self.keep(manifest).descriptor().clone()))
     }
 
     fn keep(&self, manifest: Manifest) -> Manifest {
@@ -146,6 +143,19 @@ impl Registry {
         let what = format!("{self}:{tag} is {found}, not {wanted}");
         Err(Error::new(ErrorKind::Invalid, what))
     }
+}
+
+/// Reads a manifest, and notes what that tells of the repository.
+async fn read(
+    end: &End,
+    reference: &str,
+    expected: Option<&Descriptor>,
+) -> Result<Option<Manifest>> {
+    let got = end.get(reference, expected).await?;
+    if let Some(manifest) = &got {
+        note(end, manifest);
+    }
+    Ok(got)
 }
 
 /// What a repository gives out as a manifest it has with all that is in it.
@@ -218,11 +228,7 @@ impl Store for Registry {
         }
         let expected = &expected;
         let got = self.first(&self.by_digest, |end| async move {
-            let got = end.get(&digest.to_string(), Some(expected)).await?;
-            if let Some(manifest) = &got {
-                note(end, manifest);
-            }
-            Ok(got)
+            read(end, &digest.to_string(), Some(expected)).await
         });
         let what = || format!("cannot read manifest {digest} of {self}");
         let missing = || {
@@ -246,13 +252,7 @@ impl Store for Registry {
             Name::Sole | Name::At(_) => return Err(self.unnamed(name)),
         };
         let (reference, wanted) = (&reference, wanted.as_ref());
-        let got = self.first(ends, |end| async move {
-            let got = end.get(reference, wanted).await?;
-            if let Some(manifest) = &got {
-                note(end, manifest);
-            }
-            Ok(got)
-        });
+        let got = self.first(ends, |end| read(end, reference, wanted));
         let Some(got) = got.await.attempting(what)? else {
             return Ok(None);
         };
@@ -268,7 +268,7 @@ impl Store for Registry {
             if let Some(listed) = end.referrers(subject).await? {
                 return Ok(Some(listed));
             }
-            let tag = super::referrers::fallback_tag(subject);
+            let tag = companion::referrers_tag(subject);
             let index = end.get(&tag, None).await?;
             // A mirror that lists nothing has an answer, too: it need not be asked elsewhere.
             let listed = index.map(|index| index.children().to_vec());

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use reqwest::header::{
     ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION,
 };
@@ -11,6 +11,7 @@ use reqwest::{Method, Response, StatusCode, Url};
 use tokio::sync::OwnedSemaphorePermit;
 use tracing::{debug, trace};
 
+use super::answer::{Answer, ERROR_LIMIT};
 use super::auth::{self, Refused, Scopes, TokenRequest};
 use super::gate::Line;
 use super::headers::{all, limits, only, warning};
@@ -21,8 +22,6 @@ use super::shown;
 use super::trouble::Trouble;
 use crate::error::{Error, ErrorKind, Result};
 
-/// The largest error body that is read, in bytes (S-17).
-const ERROR_LIMIT: u64 = 64 << 10;
 /// How many redirects are followed (S-31).
 const HOPS: usize = 5;
 /// How often a request is repeated as somebody else: asked for the first time, with a newer password
@@ -52,68 +51,6 @@ pub(super) enum Payload {
     Bytes(Bytes),
     /// A stream of this many bytes, which can be sent once.
     Once(std::sync::Mutex<Option<reqwest::Body>>, u64),
-}
-
-/// What came back: the head, and a body that is not read yet.
-pub(super) struct Answer {
-    pub(super) status: StatusCode,
-    pub(super) headers: HeaderMap,
-    /// Where it came from in the end.
-    pub(super) url: Url,
-    pub(super) response: Response,
-    /// The place in the gate; free when the body has been read.
-    #[expect(
-        dead_code,
-        reason = "it is held, and given back when the answer is dropped"
-    )]
-    place: Option<OwnedSemaphorePermit>,
-    idle: Duration,
-    /// What a 401 means, for users.
-    advice: Option<String>,
-}
-
-impl Answer {
-    /// The body, if it is not larger than `limit` bytes (S-17, S-18).
-    pub(super) async fn body(mut self, limit: u64) -> Result<Bytes, Trouble> {
-        let mut body = BytesMut::new();
-        loop {
-            let next = tokio::time::timeout(self.idle, self.response.chunk()).await;
-            let next = next.map_err(|_| Trouble::stalled("the answer stalled"))?;
-            let Some(piece) = next? else {
-                return Ok(body.freeze());
-            };
-            if (body.len() + piece.len()) as u64 > limit {
-                let what = format!("the answer is over the limit of {limit} bytes");
-                return Err(Error::new(ErrorKind::Invalid, what).into());
-            }
-            body.extend_from_slice(&piece);
-        }
-    }
-
-    /// The trouble that an answer tells of.
-    pub(super) async fn into_trouble(mut self) -> Trouble {
-        let (status, headers) = (self.status, self.headers.clone());
-        let advice = self.advice.take();
-        // What cannot be read of the body is not told; the status says enough.
-        let body = self.body(ERROR_LIMIT).await.unwrap_or_default();
-        let trouble = Trouble::refused(status, &headers, &body);
-        match advice {
-            Some(advice) => trouble.attempting(advice),
-            None => trouble,
-        }
-    }
-
-    /// The answer, if its status is one of these.
-    pub(super) async fn expect(self, fine: &[u16]) -> Result<Self, Trouble> {
-        match fine.contains(&self.status.as_u16()) {
-            true => Ok(self),
-            false => Err(self.into_trouble().await),
-        }
-    }
-
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
-        only(&self.headers, name)
-    }
 }
 
 impl Host {

@@ -17,12 +17,12 @@ use tracing::debug;
 use crate::error::{Error, ErrorKind, Result};
 use crate::image::Descriptor;
 use crate::store::blob::{Content, Pieces};
+use crate::store::registry::answer::Answer;
 use crate::store::registry::end::End;
 use crate::store::registry::gate::Line;
 use crate::store::registry::headers::content::ETag;
 use crate::store::registry::headers::range::{Resumed, Wanted, resumed};
 use crate::store::registry::retry::{Backoff, Op, Signal, Verdict, verdict};
-use crate::store::registry::send::Answer;
 use crate::store::registry::trouble::Trouble;
 
 /// A blob at a registry, or at one of its mirrors.
@@ -323,10 +323,10 @@ fn encoded(answer: &Answer, size: u64) -> Result<()> {
     let Some(encoding) = answer.header("content-encoding") else {
         return Ok(());
     };
-    let length: Option<u64> = answer
-        .header("content-length")
-        .and_then(|length| length.parse().ok());
-    if answer.status != 200 || length == Some(size) || encoding.eq_ignore_ascii_case("identity") {
+    if answer.status != 200
+        || answer.length() == Some(size)
+        || encoding.eq_ignore_ascii_case("identity")
+    {
         return Ok(());
     }
     let encoding: String = encoding.escape_debug().take(40).collect();

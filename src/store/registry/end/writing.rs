@@ -4,7 +4,6 @@ use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use tracing::debug;
 
-use super::super::headers::content;
 use super::super::headers::errors::Code;
 use super::super::retry::{Backoff, Op, Signal, Verdict, verdict};
 use super::super::send::Payload;
@@ -72,21 +71,15 @@ impl End {
             return Err(answer.into_trouble().await);
         }
         // A registry that rewrote it has another image now (F-84).
-        let stored = answer
-            .header("docker-content-digest")
-            .and_then(content::digest);
-        match stored {
-            Some(stored)
-                if stored.algorithm() == descriptor.digest.algorithm()
-                    && stored != descriptor.digest =>
-            {
+        match answer.stored_as(&descriptor.digest) {
+            Some(stored) => {
                 let what = format!(
                     "the registry made {stored} of manifest {}",
                     descriptor.digest
                 );
                 Err(Error::new(ErrorKind::Io, what).into())
             }
-            _ => Ok(()),
+            None => Ok(()),
         }
     }
 

@@ -17,11 +17,12 @@ use reqwest::Method;
 use reqwest::header::{CONTENT_RANGE, CONTENT_TYPE, HeaderValue};
 use tracing::debug;
 
+use super::answer::Answer;
 use super::end::End;
 use super::gate::Line;
 use super::policy;
 use super::retry::{Backoff, Op, Signal, Verdict, verdict};
-use super::send::{Answer, Call, Payload};
+use super::send::{Call, Payload};
 use super::trouble::Trouble;
 use crate::error::{Error, ErrorKind, Result};
 use crate::image::Digest;
@@ -261,13 +262,7 @@ impl Upload<'_> {
         if !answer.status.is_success() {
             return Err(Failed::Destination(op, answer.into_trouble().await));
         }
-        let stored = answer
-            .header("docker-content-digest")
-            .and_then(|it| it.parse::<Digest>().ok());
-        if let Some(stored) = stored
-            && stored.algorithm() == digest.algorithm()
-            && stored != *digest
-        {
+        if let Some(stored) = answer.stored_as(digest) {
             let what = format!("the registry calls {digest} {stored}");
             // No fault of the source: reading it again would not help.
             let error = Error::new(ErrorKind::Io, what);

@@ -3,12 +3,12 @@
 use reqwest::{Method, Url};
 use tracing::debug;
 
+use super::super::answer::Answer;
 use super::super::end::End;
 use super::super::headers::errors::Code;
 use super::super::headers::limits::chunk_min_length;
 use super::super::policy::{self, Origin, UploadTo};
 use super::super::retry::{Op, Signal};
-use super::super::send::Answer;
 use super::super::trouble::Trouble;
 use crate::error::{Error, ErrorKind, Result};
 use crate::image::{Algorithm, Descriptor, Repository};
