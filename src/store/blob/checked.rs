@@ -2,6 +2,8 @@
 
 use std::io::{self, Read};
 
+use bytes::{Buf as _, Bytes};
+
 use super::Watch;
 use crate::error::{Error, ErrorKind, Result};
 use crate::image::{Compression, Descriptor, Digest, Hasher};
@@ -88,19 +90,25 @@ impl Check {
     }
 }
 
-/// Reads `R`, which should hold exactly what a descriptor names.
-pub(super) struct Checked<R> {
-    inner: R,
+/// Gives the next piece; an empty one is the end.
+pub(super) type NextPiece = Box<dyn FnMut() -> Result<Bytes> + Send>;
+
+/// Reads what should be exactly what a descriptor names.
+pub(super) struct Checked {
+    from: NextPiece,
     check: Check,
     watch: Option<Watch>,
+    /// What was read and not handed on yet, for those who read into buffers of their own.
+    rest: Bytes,
 }
 
-impl<R: Read> Checked<R> {
-    pub(super) fn new(inner: R, descriptor: &Descriptor, watch: Option<Watch>) -> Self {
+impl Checked {
+    pub(super) fn new(from: NextPiece, descriptor: &Descriptor, watch: Option<Watch>) -> Self {
         Self {
-            inner,
+            from,
             check: Check::new(descriptor),
             watch,
+            rest: Bytes::new(),
         }
     }
 
@@ -108,31 +116,38 @@ impl<R: Read> Checked<R> {
     pub(super) fn is_complete(&self) -> bool {
         self.check.is_complete()
     }
-}
 
-impl<R: Read> Read for Checked<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.is_complete() || buffer.is_empty() {
-            return Ok(0);
+    /// The next piece; an empty one is the end.
+    pub(super) fn next(&mut self) -> Result<Bytes> {
+        if self.is_complete() {
+            return Ok(Bytes::new());
         }
-        let left = usize::try_from(self.check.left()).unwrap_or(usize::MAX);
-        let part_len = left.min(buffer.len());
-        let n = match buffer.get_mut(..part_len) {
-            Some(part) if left > 0 => self.inner.read(part)?,
-            _ => 0,
-        };
-        self.check.take(buffer.get(..n).unwrap_or_default())?;
+        let piece = (self.from)()?;
+        self.check.take(&piece)?;
         if self.check.left() == 0 {
             // Nothing may follow.
-            if self.inner.read(&mut [0])? != 0 {
-                return Err(self.check.too_long().into());
+            if !piece.is_empty() && !(self.from)()?.is_empty() {
+                return Err(self.check.too_long());
             }
             self.check.end()?;
-        } else if n == 0 {
+        } else if piece.is_empty() {
             self.check.end()?;
         }
         if let Some(watch) = &self.watch {
-            watch(n as u64);
+            watch(piece.len() as u64);
+        }
+        Ok(piece)
+    }
+}
+
+impl Read for Checked {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.rest.is_empty() {
+            self.rest = self.next()?;
+        }
+        let n = buffer.len().min(self.rest.len());
+        if let Some(part) = buffer.get_mut(..n) {
+            self.rest.copy_to_slice(part);
         }
         Ok(n)
     }

@@ -2,6 +2,7 @@
 //! handed on after size and digest were found right, so whoever counts bytes can never take a
 //! corrupt blob for a whole one (S-12).
 
+mod buffers;
 mod checked;
 mod diff_id;
 mod pieces;
@@ -17,7 +18,8 @@ use futures_util::stream::{self, StreamExt as _};
 use super::compress::{self, Coding, Sink, Workers};
 use crate::error::{Attempt as _, Error, ErrorKind, Result};
 use crate::image::{Algorithm, Compression, Descriptor, DiffId, Hasher, MediaType};
-use checked::{Check, Checked};
+use buffers::Buffers;
+use checked::{Check, Checked, NextPiece};
 use diff_id::DiffIdCheck;
 use pieces::PieceReader;
 
@@ -170,6 +172,16 @@ impl Blob {
         let descriptor = self.descriptor.clone();
         match self.recoding {
             Some(_) => self.pour_recoded(sink),
+            None => self.pour_verbatim(&mut |piece| sink(&piece)),
+        }
+        .attempting(|| cannot_read(&descriptor))
+    }
+
+    /// As [`Blob::pour`], giving pieces away.
+    fn pour_pieces(self, sink: &mut dyn FnMut(Bytes) -> Result<()>) -> Result<Receipt> {
+        let descriptor = self.descriptor.clone();
+        match self.recoding {
+            Some(_) => self.pour_recoded(&mut |piece| sink(Bytes::copy_from_slice(piece))),
             None => self.pour_verbatim(sink),
         }
         .attempting(|| cannot_read(&descriptor))
@@ -237,22 +249,20 @@ impl Blob {
         }
     }
 
-    fn pour_verbatim(self, sink: &mut Sink<'_>) -> Result<Receipt> {
+    fn pour_verbatim(self, sink: &mut dyn FnMut(Bytes) -> Result<()>) -> Result<Receipt> {
         let compression = self.descriptor.media_type.compression();
         let mut check = match (&self.diff_id, compression) {
             (Some(diff_id), Some(compression)) => DiffIdCheck::new(diff_id, compression)?,
             _ => None,
         };
-        let mut from = Checked::new(self.payload.reader()?, &self.descriptor, self.watch);
-        let mut buffer = vec![0; PIECE.min(clamped(self.descriptor.size).max(1))];
+        let mut from = Checked::new(self.payload.pieces()?, &self.descriptor, self.watch);
         loop {
-            let n = from.read(&mut buffer)?;
-            let piece = buffer.get(..n).unwrap_or_default();
-            if n == 0 {
+            let piece = from.next()?;
+            if piece.is_empty() {
                 break;
             }
             if let Some(check) = &mut check {
-                check.update(piece)?;
+                check.update(&piece)?;
                 if from.is_complete() {
                     check.finish()?;
                 }
@@ -274,7 +284,7 @@ impl Blob {
             .media_type
             .compression()
             .unwrap_or(Compression::None);
-        let stored = Checked::new(self.payload.reader()?, &self.descriptor, self.watch);
+        let stored = Checked::new(self.payload.pieces()?, &self.descriptor, self.watch);
         let mut hasher = Hasher::new(Algorithm::Sha256);
         let mut size = 0;
         let mut counted = |piece: &[u8]| {
@@ -299,11 +309,19 @@ impl Blob {
 }
 
 impl Payload {
-    fn reader(self) -> Result<Box<dyn Read + Send>> {
+    /// Reads piece by piece; blocks the thread. An empty piece is the end.
+    fn pieces(self) -> Result<NextPiece> {
         Ok(match self {
-            Payload::Memory(bytes) => Box::new(io::Cursor::new(bytes)),
-            Payload::File(range) => Box::new(RangeReader { range, at: 0 }),
-            Payload::Content(content) => Box::new(PieceReader::new(content)?),
+            Payload::Memory(mut bytes) => Box::new(move || Ok(std::mem::take(&mut bytes))),
+            Payload::File(range) => {
+                let buffers = Buffers::new(PIECE.min(clamped(range.len).max(1)));
+                let mut from = range.reader();
+                Box::new(move || Ok(buffers.fill(&mut from)?))
+            }
+            Payload::Content(content) => {
+                let mut from = PieceReader::new(content)?;
+                Box::new(move || from.next())
+            }
         })
     }
 }

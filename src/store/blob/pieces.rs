@@ -1,9 +1,8 @@
 //! Content that comes and goes piece by piece, without a thread of its own.
 
-use std::io::{self, Read};
 use std::sync::Arc;
 
-use bytes::{Buf as _, Bytes};
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 use tokio::runtime::Handle;
@@ -69,12 +68,8 @@ pub(super) fn checked(content: Arc<dyn Content>, mut check: Check, watch: Option
 /// Pours a blob in a thread, for files and for what is compressed on the way.
 pub(super) fn poured(blob: Blob) -> Pieces {
     from_task(move |to| async move {
-        let pour = move || {
-            blob.pour(&mut |piece| {
-                let piece = Bytes::copy_from_slice(piece);
-                to.blocking_send(Ok(piece)).map_err(|_| gone())
-            })
-        };
+        let pour =
+            move || blob.pour_pieces(&mut |piece| to.blocking_send(Ok(piece)).map_err(|_| gone()));
         crate::store::blocking(pour).await.map(|_| ())
     })
 }
@@ -112,8 +107,6 @@ where
 /// nothing of the runtime, which may end before it does.
 pub(super) struct PieceReader {
     from: mpsc::Receiver<Result<Option<Bytes>>>,
-    current: Bytes,
-    has_ended: bool,
     _task: JoinSet<()>,
 }
 
@@ -129,12 +122,16 @@ impl PieceReader {
             let _ = to.send(ended.map(|()| None)).await;
         };
         task.spawn_on(fetch, &runtime);
-        Ok(Self {
-            from,
-            current: Bytes::new(),
-            has_ended: false,
-            _task: task,
-        })
+        Ok(Self { from, _task: task })
+    }
+
+    /// The next piece; an empty one is the end.
+    pub(super) fn next(&mut self) -> Result<Bytes> {
+        match self.from.blocking_recv() {
+            Some(next) => Ok(next?.unwrap_or_default()),
+            // The task was ended before the content was.
+            None => Err(Error::new(ErrorKind::Interrupted, "interrupted")),
+        }
     }
 }
 
@@ -147,23 +144,4 @@ async fn fetch(content: Arc<dyn Content>, to: &mpsc::Sender<Result<Option<Bytes>
         }
     }
     Ok(())
-}
-
-impl Read for PieceReader {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while self.current.is_empty() && !self.has_ended {
-            match self.from.blocking_recv() {
-                Some(Ok(Some(piece))) => self.current = piece,
-                Some(Ok(None)) => self.has_ended = true,
-                Some(Err(error)) => return Err(error.into()),
-                // The task was ended before the content was.
-                None => return Err(Error::new(ErrorKind::Interrupted, "interrupted").into()),
-            }
-        }
-        let n = buffer.len().min(self.current.len());
-        if let Some(part) = buffer.get_mut(..n) {
-            self.current.copy_to_slice(part);
-        }
-        Ok(n)
-    }
 }
