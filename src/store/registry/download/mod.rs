@@ -72,6 +72,8 @@ struct Download {
     /// How long was waited for how many bytes: the speed of the registry, however slowly they are
     /// taken.
     measured: (Duration, u64),
+    /// The same, since no other blob is read beside.
+    alone: (Duration, u64),
 }
 
 impl Download {
@@ -89,6 +91,7 @@ impl Download {
             parts: None,
             no_parts: false,
             measured: (Duration::ZERO, 0),
+            alone: (Duration::ZERO, 0),
         }
     }
 
@@ -133,12 +136,13 @@ impl Download {
     /// otherwise the others use the wire already.
     fn part_where_that_helps(&mut self) {
         let host = &self.end.host;
+        if !host.gate.reads_one_blob() {
+            self.alone = (Duration::ZERO, 0);
+            return;
+        }
         let left = self.blob.size.saturating_sub(self.offset);
         let may = !self.no_parts && !self.no_ranges && self.skip == 0;
-        if may
-            && parts::would_help(self.blob.size, left, self.measured, &host.options.limits)
-            && host.gate.reads_one_blob()
-        {
+        if may && parts::would_help(self.blob.size, left, self.alone, &host.options.limits) {
             debug!(blob = %self.blob.digest, offset = self.offset, "reading the rest in parts");
             let etag = self.strong_etag();
             self.body = None;
@@ -185,8 +189,10 @@ impl Download {
             let Some(mut piece) = next? else {
                 return Ok(None);
             };
-            self.measured.0 += begun.elapsed();
-            self.measured.1 += piece.len() as u64;
+            for speed in [&mut self.measured, &mut self.alone] {
+                speed.0 += begun.elapsed();
+                speed.1 += piece.len() as u64;
+            }
             let again = usize::try_from(self.skip)
                 .unwrap_or(usize::MAX)
                 .min(piece.len());
