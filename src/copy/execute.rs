@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::bring::{Arrived, Bringing, How};
+use super::companions::{self, Found};
 use super::plan::{BlobAction, BlobStep, ManifestAction, ManifestStep, Plan};
-use super::{Job, Observer, companions};
+use super::{Job, Observer};
 use crate::error::{Attempt as _, Error, ErrorKind, Result};
 use crate::image::{Descriptor, Digest, Manifest};
 use crate::store::Role;
@@ -80,10 +81,9 @@ pub async fn execute(plan: &Plan, job: &Job<'_>, observer: &Arc<dyn Observer>) -
 }
 
 async fn run(plan: &Plan, job: &Job<'_>, observer: &Arc<dyn Observer>) -> Result<Outcome> {
-    let found = companions::find(job, plan).await?;
     let mut copying = Copying::new(plan, job, observer)?;
-    copying.holds_names = !found.companions.is_empty();
     copying.all().await?;
+    let found = copying.found.take().unwrap_or_default();
     for companion in &found.companions {
         companions::bring(job, companion, observer).await?;
     }
@@ -137,8 +137,8 @@ struct Copying<'p> {
     /// Manifests that are settled: what they are called at the destination.
     settled: Stored,
     root: Option<Digest>,
-    /// Whether the names move only after what belongs to the image has come, too.
-    holds_names: bool,
+    /// What belongs to the image, once that is known: the names wait until it has come, too.
+    found: Option<Found>,
     /// The image that waits for its names.
     held: Option<Manifest>,
     progress: Progress,
@@ -155,6 +155,7 @@ struct Progress {
 
 /// Something that is done.
 enum Done {
+    Companions(Found),
     Blob(Arrived),
     Manifest { position: usize, manifest: Manifest },
 }
@@ -183,7 +184,7 @@ impl<'p> Copying<'p> {
                 .map(|it| (it.digest.clone(), it.clone()))
                 .collect(),
             root: None,
-            holds_names: false,
+            found: None,
             held: None,
             progress: Progress::default(),
         })
@@ -196,6 +197,12 @@ impl<'p> Copying<'p> {
         let mut blobs = self.plan.blobs.iter().filter(moves);
         let mut manifests: VecDeque<usize> = (0..self.plan.manifests.len()).collect();
         let mut running = FuturesUnordered::new();
+        // Blobs need not wait until that is known.
+        running.push(
+            companions::find(self.job, self.plan)
+                .map_ok(Done::Companions)
+                .boxed(),
+        );
         let mut moving = 0;
         loop {
             for position in self.ready(&mut manifests)? {
@@ -211,6 +218,7 @@ impl<'p> Copying<'p> {
                 break;
             };
             match done? {
+                Done::Companions(found) => self.found = Some(found),
                 Done::Blob(Arrived {
                     digest,
                     stored,
@@ -223,7 +231,7 @@ impl<'p> Copying<'p> {
                 Done::Manifest { position, manifest } => {
                     self.progress.manifests += 1;
                     self.settle(position, manifest.descriptor().clone());
-                    if self.holds_names && position + 1 == self.plan.manifests.len() {
+                    if self.holds_names() && position + 1 == self.plan.manifests.len() {
                         self.held = Some(manifest);
                     }
                 }
@@ -250,8 +258,9 @@ impl<'p> Copying<'p> {
             let step = self.plan.manifests.get(position).ok_or_else(nothing)?;
             let is_last = position == last;
             let others_are_done = || self.progress.manifests + self.kept_before(last) >= last;
-            let is_ready =
-                self.has_pieces(step) && (!is_last || (others_are_done() && self.blobs_are_done()));
+            let is_ready = self.has_pieces(step)
+                && (!is_last
+                    || (others_are_done() && self.blobs_are_done() && self.found.is_some()));
             match (&step.action, is_ready) {
                 (ManifestAction::Keep(digest), _) if !is_last || is_ready => {
                     let stored = Descriptor {
@@ -265,6 +274,11 @@ impl<'p> Copying<'p> {
             }
         }
         Ok(ready)
+    }
+
+    fn holds_names(&self) -> bool {
+        let found = self.found.as_ref();
+        found.is_some_and(|found| !found.companions.is_empty())
     }
 
     fn kept_before(&self, last: usize) -> usize {
@@ -317,7 +331,7 @@ impl<'p> Copying<'p> {
             }
             _ => content.clone(),
         };
-        let role = match position + 1 == plan.manifests.len() && !self.holds_names {
+        let role = match position + 1 == plan.manifests.len() && !self.holds_names() {
             true => Role::Root(&plan.tags),
             false => Role::Child,
         };
