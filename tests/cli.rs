@@ -289,7 +289,6 @@ fn each_mistake_gets_one_error_that_says_what_to_do() {
         ),
         ("no-layout", "oci:photos oci:new:latest"),
         ("not-empty", "docker-archive:tiny.tar oci:photos:latest"),
-        ("archive-as-destination", "oci:out docker-archive:new.tar"),
         (
             "digest-as-destination",
             "docker-archive:tiny.tar oci:new:@0",

@@ -9,9 +9,9 @@ use super::Job;
 use super::select::{Offer, Selected, Selection, must_be_read, select};
 use super::survey::{Standing, ask};
 use crate::error::{Attempt as _, Error, ErrorKind, Result};
-use crate::image::{Descriptor, Digest, Manifest, Name, Repository};
+use crate::image::{Descriptor, Digest, Manifest, Name, Platform, Repository};
 use crate::inspect::{Graph, Visit, read, read_config, root, walk_by};
-use crate::store::{Presence, Promise};
+use crate::store::{Form, Presence, Promise};
 
 /// What the names stand for now; without names, everything that is given out.
 pub(super) async fn standing(job: &Job<'_>) -> Result<Vec<Option<Descriptor>>> {
@@ -105,7 +105,9 @@ pub(super) async fn changed_root(
 
 /// Whether every byte stays, so that what the destination vouches for need not be read.
 pub(super) fn is_verbatim(job: &Job<'_>) -> bool {
-    job.source.promise() == Promise::Digest && job.compression.is_none()
+    job.source.promise() == Promise::Digest
+        && job.compression.is_none()
+        && job.destination.form() == Form::Any
 }
 
 /// Registries take nothing unchecked.
@@ -196,9 +198,15 @@ pub(super) async fn chosen(job: &Job<'_>, root: Manifest) -> Result<Chosen> {
         trimmed_from: None,
         root,
     };
-    if job.selection == Selection::All {
-        return Ok(chosen);
-    }
+    let is_index = chosen.root.as_image().is_none();
+    let selection = match (&job.selection, job.destination.form()) {
+        // A place of single images gets the one for this machine.
+        (Selection::All, Form::PlainImages) if is_index => {
+            &Selection::One(Platform::of_this_machine())
+        }
+        (Selection::All, _) => return Ok(chosen),
+        (asked, _) => asked,
+    };
     let read_some = |child: Descriptor| {
         async move {
             match must_be_read(&child) {
@@ -225,7 +233,7 @@ pub(super) async fn chosen(job: &Job<'_>, root: Manifest) -> Result<Chosen> {
         }
     }
     offer.platforms = &platforms;
-    match select(&offer, &job.selection)? {
+    match select(&offer, selection)? {
         Selected::Whole => {}
         Selected::One(image) => {
             let image = job.source.manifest(&image).await;

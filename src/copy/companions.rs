@@ -13,7 +13,7 @@ use tracing::debug;
 use super::{Job, Observer, Plan, Selection};
 use crate::error::{Attempt as _, Error, ErrorKind, Result};
 use crate::image::{Descriptor, Digest, Name, Tag, companion};
-use crate::store::Promise;
+use crate::store::{Form, Promise};
 
 /// What of it goes along.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,7 +111,10 @@ async fn look(job: &Job<'_>, plan: &Plan) -> Result<Found> {
             job.source
         )
     };
-    let (kept, changed) = plan.subjects();
+    let (mut kept, mut changed) = plan.subjects();
+    if job.destination.form() == Form::PlainImages {
+        changed.append(&mut kept);
+    }
     let mut found = Found::default();
     let mut seen: BTreeSet<Digest> = kept.iter().chain(&changed).cloned().collect();
     let mut subjects = kept.clone();

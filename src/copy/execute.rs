@@ -58,7 +58,8 @@ fn seconds<S: serde::Serializer>(elapsed: &Duration, serializer: S) -> Result<S:
     serializer.serialize_f64(elapsed.as_secs_f64())
 }
 
-/// Does what `plan` says, which was made for `job`. Names move last.
+/// Does what `plan` says, which was made for `job`. Names move last. The destination is left for the
+/// caller to finish.
 ///
 /// # Errors
 /// What reading the source or writing the destination gives. If the source proved bad, what was
@@ -91,7 +92,6 @@ async fn run(plan: &Plan, job: &Job<'_>, observer: &Arc<dyn Observer>) -> Result
         let role = Role::Root(&plan.tags);
         job.destination.put_manifest(root, role).await?;
     }
-    job.destination.finish().await?;
     let totals = plan.totals();
     let Progress {
         moved,
@@ -203,12 +203,16 @@ impl<'p> Copying<'p> {
                 .map_ok(Done::Companions)
                 .boxed(),
         );
+        let parallel = match self.job.destination.takes_one_at_a_time() {
+            true => 1,
+            false => self.job.parallel.get(),
+        };
         let mut moving = 0;
         loop {
             for position in self.ready(&mut manifests)? {
                 running.push(self.write(position)?);
             }
-            while moving < self.job.parallel.get()
+            while moving < parallel
                 && let Some(step) = blobs.next()
             {
                 running.push(self.bring(step));

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use tracing::debug;
 
-use crate::error::{ErrorKind, Result};
+use crate::error::{Attempt as _, ErrorKind, Result};
 use crate::image::{Descriptor, Digest, MediaType, Name, Tag};
 use crate::store::compress::Coding;
 use crate::store::{Destination, Source};
@@ -98,16 +98,39 @@ impl Job<'_> {
 /// How often a copy begins anew because others change the destination under it.
 const ATTEMPTS: usize = 5;
 
-/// Copies an image, and what belongs to it: survey, plan, execute. Begins anew if somebody else took
-/// something away from the destination that the plan had counted on.
+/// Copies an image, and what belongs to it: survey, plan, execute, and the destination is finished.
+/// Begins anew if somebody else took something away from the destination that the plan had counted on.
 ///
 /// # Errors
 /// As [`survey`], [`plan`] and [`execute`]. On an error the destination's names are what they were.
 pub async fn copy(job: &Job<'_>, observer: &Arc<dyn Observer>) -> Result<Outcome> {
-    repeated(job, observer, true).await
+    let outcome = repeated(job, observer, true).await?;
+    job.destination.finish().await?;
+    observer.event(&Event::Done(&outcome));
+    Ok(outcome)
 }
 
-/// Copies an image alone.
+/// Copies several images, one after the other, and finishes each destination when all are there: so
+/// an archive, which is written in one piece, can hold them all.
+///
+/// # Errors
+/// As [`copy`], of the first that fails. Registries and directories keep what was copied before.
+pub async fn copy_all(jobs: &[Job<'_>], observer: &Arc<dyn Observer>) -> Result<Vec<Outcome>> {
+    let mut outcomes = Vec::new();
+    for job in jobs {
+        let what = || format!("cannot copy {} of {}", job.name, job.source);
+        outcomes.push(repeated(job, observer, true).await.attempting(what)?);
+    }
+    for job in jobs {
+        job.destination.finish().await?;
+    }
+    for outcome in &outcomes {
+        observer.event(&Event::Done(outcome));
+    }
+    Ok(outcomes)
+}
+
+/// Copies an image alone, as a part of a larger copy.
 async fn copy_alone(job: &Job<'_>, observer: &Arc<dyn Observer>) -> Result<Outcome> {
     repeated(job, observer, false).await
 }
@@ -124,12 +147,7 @@ async fn repeated(job: &Job<'_>, observer: &Arc<dyn Observer>, tells: bool) -> R
                 debug!(%error, attempt, "the destination changed: surveying it again");
                 attempt += 1;
             }
-            ended => {
-                if let (Ok(outcome), true) = (&ended, tells) {
-                    observer.event(&Event::Done(outcome));
-                }
-                return ended;
-            }
+            ended => return ended,
         }
     }
 }

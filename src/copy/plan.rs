@@ -10,18 +10,22 @@ use super::{Survey, SurveyedImage};
 use crate::error::{Error, ErrorKind, Result};
 use crate::image::{Compression, Descriptor, ImageManifest};
 use crate::store::compress::Coding;
-use crate::store::{KnownLayer, Presence, Promise};
+use crate::store::{Form, KnownLayer, Presence, Promise};
 use manifests::manifest_steps;
 
 pub use types::{BlobAction, BlobStep, ManifestAction, ManifestStep, Plan, Reason, Totals};
 
-/// How a layer shall be compressed, if it shall be at all: plain ones as the user wants, or gzip
-/// where the source leaves it open; and those in forms that images do not have.
+/// How a layer shall be compressed, if it shall be changed at all: plain ones as the user wants, or
+/// gzip where the source leaves it open; those in forms that images do not have; and each that is not
+/// plain, for a place that takes no others.
 pub(super) fn target(survey: &Survey, image: &ImageManifest, layer: &Descriptor) -> Option<Coding> {
     let own = layer
         .media_type
         .compression()
         .filter(|_| image.is_container())?;
+    if survey.form == Form::PlainImages {
+        return (own != Compression::None).then_some(Coding::PLAIN);
+    }
     let open = survey.promise == Promise::ImageId;
     let wanted = survey.compression.or(open.then_some(Coding::GZIP))?;
     let changes = match own {
@@ -36,6 +40,7 @@ pub(super) fn target(survey: &Survey, image: &ImageManifest, layer: &Descriptor)
 /// # Errors
 /// `Unsupported` if what is asked for cannot be said in the image's own kind of manifest.
 pub fn plan(survey: &Survey) -> Result<Plan> {
+    check_form(survey)?;
     let mut blobs = BTreeMap::new();
     for image in &survey.images {
         for step in blob_steps(survey, image)? {
@@ -55,6 +60,30 @@ pub fn plan(survey: &Survey) -> Result<Plan> {
         manifests,
         absent: survey.absent.clone(),
     })
+}
+
+/// Some places hold container images and nothing else.
+fn check_form(survey: &Survey) -> Result<()> {
+    let is_image = |image: &SurveyedImage| {
+        let is_layer = |blob: &Descriptor| blob.media_type.compression().is_some();
+        let image = image.manifest.as_image();
+        image.is_some_and(|image| image.is_container() && image.layers.iter().all(is_layer))
+    };
+    if survey.form == Form::Any {
+        return Ok(());
+    }
+    let place = &survey.destination;
+    let what = match survey.absent.first() {
+        _ if !survey.images.iter().all(is_image) => format!(
+            "{place} holds container images only, and this is an artifact of another kind: oci: and docker:// hold it"
+        ),
+        Some(absent) => format!(
+            "{place} holds every layer, and {} is not at the source: it lives at its URLs",
+            absent.digest
+        ),
+        None => return Ok(()),
+    };
+    Err(Error::new(ErrorKind::Unsupported, what))
 }
 
 /// A destination that is named by a digest takes nothing else.
@@ -154,7 +183,13 @@ fn recompressed(survey: &Survey, layer: &SurveyedLayer<'_>, to: Coding) -> Resul
             let stored = known.layer.clone();
             (BlobAction::Keep { stored }, Reason::SameDiffId)
         }
-        None => (BlobAction::Recompress { to }, Reason::Plain(own)),
+        None => (
+            BlobAction::Recompress { to },
+            match to.compression() {
+                Compression::None => Reason::Packed(own),
+                _ => Reason::Plain(own),
+            },
+        ),
     };
     Ok(BlobStep {
         blob: (*descriptor).clone(),

@@ -16,7 +16,7 @@ use crate::image::{
 };
 use crate::inspect::{Graph, read_config};
 use crate::store::compress::Coding;
-use crate::store::{KnownLayer, Presence, Promise, WantedLayers};
+use crate::store::{Form, KnownLayer, Presence, Promise, WantedLayers};
 
 /// What both places hold of one image, and what is wanted. All that a plan is made from.
 #[derive(Debug, Clone)]
@@ -27,6 +27,8 @@ pub struct Survey {
     pub destination: String,
     /// What the source promises to keep.
     pub promise: Promise,
+    /// What the destination can hold.
+    pub form: Form,
     /// How plain layers shall be compressed, if the user said so.
     pub compression: Option<Coding>,
     /// The names to give at the destination.
@@ -134,6 +136,7 @@ fn begun(job: &Job<'_>, current: Vec<Option<Standing>>) -> Survey {
         source: job.source.to_string(),
         destination: job.destination.to_string(),
         promise: job.source.promise(),
+        form: job.destination.form(),
         compression: job.compression,
         tags: job.tags.clone(),
         expected: job.expected.clone(),

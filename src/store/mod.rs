@@ -13,7 +13,8 @@ pub mod registry;
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use serde::Serialize;
@@ -150,9 +151,29 @@ pub enum Role<'a> {
     Root(&'a [Tag]),
 }
 
+/// What a place can hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// Any manifest and index, word for word.
+    Any,
+    /// Container images of plain layers, and no manifests: it keeps the image ID, as `docker load`
+    /// reads it.
+    PlainImages,
+}
+
 /// A place to write to.
 #[async_trait]
 pub trait Destination: Store {
+    /// What it can hold.
+    fn form(&self) -> Form {
+        Form::Any
+    }
+
+    /// Whether blobs come one after the other, so that the same image always gives the same bytes.
+    fn takes_one_at_a_time(&self) -> bool {
+        false
+    }
+
     /// Whether it has a blob or manifest, and how sure that is.
     ///
     /// # Errors
@@ -199,7 +220,8 @@ pub trait Destination: Store {
     /// gives.
     async fn delete(&self, name: &Name) -> Result<()>;
 
-    /// The copy is done: what was learnt may be written down, and leftovers go.
+    /// All copies are done: an archive becomes visible, what was learnt may be written down, and
+    /// leftovers go. Whoever copies calls it once all is there; again, it does nothing.
     ///
     /// # Errors
     /// Whatever writing gives.
@@ -223,6 +245,23 @@ pub(crate) async fn blocking<T: Send + 'static>(
 ) -> Result<T> {
     let died = |error| Error::new(ErrorKind::Io, format!("a thread died: {error}"));
     tokio::task::spawn_blocking(work).await.map_err(died)?
+}
+
+/// Tells a thread to stop when the future that waits for it is dropped.
+#[derive(Default)]
+struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    /// What the thread looks at.
+    fn flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.0)
+    }
+}
+
+impl Drop for Stop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// What a mutex guards here is whole after every step, so a thread that died left no damage.

@@ -1,6 +1,6 @@
 //! From a reference to the store that it names.
 
-use super::archive::DockerArchive;
+use super::archive::{DockerArchive, Kind, NewArchive};
 use super::oci_dir::OciDir;
 use super::registry::Registries;
 use super::{Destination, Source};
@@ -31,7 +31,7 @@ pub fn open_source(reference: &Reference, registries: &Registries) -> Result<Box
 /// imgcopy wrote it.
 ///
 /// # Errors
-/// `Unsupported` if it is no place to write to; otherwise what opening it gives.
+/// What opening it gives.
 pub fn open_destination(
     reference: &Reference,
     registries: &Registries,
@@ -45,11 +45,9 @@ pub fn open_destination(
             .destination(repository)
             .map(|registry| Box::new(registry) as Box<dyn Destination>)
             .attempting(|| format!("cannot open {reference}")),
-        Reference::DockerArchive { .. } => {
-            let what =
-                format!("{reference} cannot be written to by this version; docker:// and oci: can");
-            Err(Error::new(ErrorKind::Unsupported, what))
-        }
+        Reference::DockerArchive { path, .. } => NewArchive::at(Kind::Docker, path)
+            .map(|archive| Box::new(archive) as Box<dyn Destination>)
+            .attempting(|| format!("cannot open {reference}")),
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use imgcopy::image::{Compression, Reference};
+use imgcopy::image::{Compression, Reference, Tag};
 
 use crate::login::{LoginArgs, LogoutArgs};
 use crate::platforms::{PlatformArgs, SelectionArgs};
@@ -33,12 +33,11 @@ pub(crate) struct Cli {
 
 const REFERENCES: &str = "\
 References:
-  docker://[HOST/]REPO[:TAG][@DIGEST]   a registry; written to, too
-  oci:DIR[:NAME|:@N|@DIGEST]            an OCI image layout; written to, too
-  docker-archive:FILE[:NAME|:@N]        what `docker save` writes, compressed or not
+  docker://[HOST/]REPO[:TAG][@DIGEST]   a registry
+  oci:DIR[:NAME|:@N|@DIGEST]            an OCI image layout
+  docker-archive:FILE[:NAME|:@N]        what `docker save` writes; - is stdout
 
-Exit codes:
-  0 done   1 failed   2 no such image   4 rate limited   64 wrong usage   130, 143 interrupted";
+Exit codes: 0 done, 1 failed, 2 no such image, 4 rate limited, 64 wrong usage, 130/143 interrupted";
 
 impl Cli {
     /// Parses a command line. One that begins with a reference or an option is a copy.
@@ -67,7 +66,10 @@ impl Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     /// Copy an image; the verb may be left out
-    #[command(after_help = COPY_EXAMPLES)]
+    #[command(
+        after_help = COPY_EXAMPLES,
+        override_usage = "imgcopy copy [OPTIONS] SOURCE... DESTINATION"
+    )]
     Copy(CopyArgs),
     /// Show what a copy would do, and why; nothing is moved
     Plan(PlanArgs),
@@ -82,22 +84,38 @@ pub(crate) enum Verb {
     Digest(DigestArgs),
     /// Delete an image of a registry, or a name in an OCI directory
     Delete(DeleteArgs),
+    /// Give an image another name where it is; nothing is moved
+    Tag(TagArgs),
+    /// Remove what nothing in an OCI directory refers to
+    Gc(GcArgs),
     /// Read all of an image and check every digest, size and DiffId
     Verify(VerifyArgs),
     /// Check credentials for a registry, and keep them
     Login(LoginArgs),
     /// Forget the credentials for a registry
     Logout(LogoutArgs),
+    /// Print what completes command lines in a shell
+    #[command(after_help = COMPLETIONS_EXAMPLES, hide = true)]
+    Completions(CompletionsArgs),
+    /// Write the manual pages into a directory
+    #[command(hide = true)]
+    Man(ManArgs),
 }
 
 const COPY_EXAMPLES: &str = "\
 Examples:
   imgcopy docker-archive:x.tar oci:busybox:latest
   imgcopy copy docker-archive:all.tar:app:1.2 oci:mirror:app-1.2 --compression zstd
-  imgcopy copy oci:mirror:app-1.2 oci:/backup:app-1.2";
+  imgcopy copy oci:mirror:app-1.2 oci:/backup:app-1.2
+  imgcopy copy docker://alpine docker://busybox docker-archive:both.tar
+  imgcopy oci:mirror:app-1.2 docker-archive:- | docker load";
 
 #[derive(Debug, Args)]
 pub(crate) struct CopyArgs {
+    /// The image to copy, and where it goes; several into one archive or directory keep their names
+    #[arg(value_name = "REFERENCE", required = true, num_args = 1..)]
+    pub(crate) references: Vec<Reference>,
+
     #[command(flatten)]
     pub(crate) job: JobArgs,
 
@@ -116,6 +134,12 @@ pub(crate) struct CopyArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct PlanArgs {
+    /// The image to copy
+    pub(crate) source: Reference,
+
+    /// Where it goes
+    pub(crate) destination: Reference,
+
     #[command(flatten)]
     pub(crate) job: JobArgs,
 
@@ -126,11 +150,9 @@ pub(crate) struct PlanArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct JobArgs {
-    /// The image to copy
-    pub(crate) source: Reference,
-
-    /// Where it goes
-    pub(crate) destination: Reference,
+    /// Another name for the image at the destination; may be given several times
+    #[arg(long, value_name = "NAME", hide_short_help = true)]
+    pub(crate) additional_tag: Vec<Tag>,
 
     /// How plain layers are compressed [default: gzip from archives, else as they are]
     #[arg(long, visible_alias = "dest-compress-format", value_name = "HOW")]
@@ -208,6 +230,62 @@ fn inspect_format(text: &str) -> Result<Format, String> {
         _ => Err("it is table or json".into()),
     }
 }
+
+const COMPLETIONS_EXAMPLES: &str = "\
+Examples:
+  imgcopy completions bash > /etc/bash_completion.d/imgcopy
+  imgcopy completions zsh > ~/.zfunc/_imgcopy
+  imgcopy completions fish > ~/.config/fish/completions/imgcopy.fish";
+
+#[derive(Debug, Args)]
+pub(crate) struct CompletionsArgs {
+    /// The shell
+    pub(crate) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ManArgs {
+    /// Where the pages go
+    #[arg(value_name = "DIR")]
+    pub(crate) directory: PathBuf,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = TAG_EXAMPLES)]
+pub(crate) struct TagArgs {
+    /// The image
+    pub(crate) reference: Reference,
+
+    /// The name that it gets; another image that has it loses it
+    #[arg(value_name = "NEW")]
+    pub(crate) tag: Tag,
+
+    #[command(flatten)]
+    pub(crate) reach: OneSide,
+}
+
+const TAG_EXAMPLES: &str = "\
+Examples:
+  imgcopy tag docker://registry.example/team/app:1.2 stable
+  imgcopy tag oci:mirror:app-1.2 app-latest";
+
+#[derive(Debug, Args)]
+#[command(after_help = GC_EXAMPLES)]
+pub(crate) struct GcArgs {
+    /// The OCI directory
+    pub(crate) reference: Reference,
+
+    /// Only list what would be removed
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+const GC_EXAMPLES: &str = "\
+Examples:
+  imgcopy gc oci:mirror --dry-run
+  imgcopy gc oci:mirror
+
+No other tool may write to the directory meanwhile; if an imgcopy does, nothing is removed.";
 
 #[derive(Debug, Args)]
 pub(crate) struct TagsArgs {

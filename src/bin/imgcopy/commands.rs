@@ -1,22 +1,20 @@
 //! What each verb does.
 
-use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use imgcopy::copy;
 use imgcopy::error::{Attempt as _, Error, ErrorKind};
-use imgcopy::image::{Compression, Digest, Name, Platform, Reference, RepoTag, Tag};
+use imgcopy::image::{Name, Platform, Reference, RepoTag};
 use imgcopy::inspect;
-use imgcopy::store::compress::Coding;
-use imgcopy::store::{Destination, Source, open_destination, open_source, open_to_delete};
+use imgcopy::store::{Source, open_source};
 
 use crate::args::{
-    CopyArgs, DeleteArgs, DigestArgs, Format, InspectArgs, JobArgs, ListTagsArgs, PlanArgs,
-    TagsArgs, VerifyArgs,
+    CopyArgs, DigestArgs, Format, InspectArgs, ListTagsArgs, PlanArgs, TagsArgs, VerifyArgs,
 };
-use crate::reach::{OneSide, Reached};
-use crate::{progress, render};
+use crate::jobs::{Jobs, cores, is_stdout};
+use crate::reach::OneSide;
+use crate::{progress, render, tables};
 
 /// Why a verb did not do what was asked.
 pub(crate) enum Failure {
@@ -32,49 +30,75 @@ impl From<Error> for Failure {
     }
 }
 
-type Ended = Result<ExitCode, Failure>;
+pub(crate) type Ended = Result<ExitCode, Failure>;
 
 pub(crate) async fn copy(args: CopyArgs) -> Ended {
-    let what = format!(
-        "cannot copy {} to {}",
-        args.job.source, args.job.destination
-    );
     let begun = Instant::now();
-    let opened = Opened::from(&args.job)?;
+    let (destination, sources) = match args.references.as_slice() {
+        [sources @ .., destination] if !sources.is_empty() => (destination, sources),
+        _ => {
+            let what = "the destination is missing: write imgcopy SOURCE DESTINATION";
+            return Err(Failure::Usage(Error::new(ErrorKind::Invalid, what)));
+        }
+    };
+    let what = format!("cannot copy {} to {destination}", listed(sources));
+    let opened = Jobs::open(sources, destination, &args.job).await?;
     let observer = progress::observer(args.progress, args.quiet);
-    let copied = copy::copy(&opened.job(), &observer).await;
+    let copied = match opened.jobs().as_slice() {
+        [one] => copy::copy(one, &observer)
+            .await
+            .map(|outcome| vec![outcome]),
+        several => copy::copy_all(several, &observer).await,
+    };
     drop(observer);
     if !args.quiet {
         render::warnings(&opened.reached.warnings());
     }
-    let outcome = copied.attempting(|| what)?;
+    let outcomes = copied.attempting(|| what)?;
+    let digests: Vec<String> = outcomes.iter().map(|it| it.digest.to_string()).collect();
     if let Some(file) = args.digestfile {
-        std::fs::write(&file, outcome.digest.to_string())
+        std::fs::write(&file, digests.join("\n"))
             .attempting(|| format!("cannot write {}", file.display()))?;
     }
     if !args.quiet {
-        render::summary(&outcome, begun.elapsed());
+        let mut elapsed = begun.elapsed();
+        for outcome in &outcomes {
+            if outcomes.len() > 1 {
+                elapsed = outcome.elapsed;
+            }
+            render::summary(outcome, elapsed);
+        }
     }
-    Ok(render::line(&outcome.digest))
+    Ok(match is_stdout(destination) {
+        true => ExitCode::SUCCESS,
+        false => render::lines(&digests),
+    })
+}
+
+fn listed(sources: &[Reference]) -> String {
+    let sources: Vec<String> = sources.iter().map(Reference::to_string).collect();
+    sources.join(", ")
 }
 
 pub(crate) async fn plan(args: PlanArgs) -> Ended {
     let what = format!(
         "cannot plan a copy of {} to {}",
-        args.job.source, args.job.destination
+        args.source, args.destination
     );
-    let opened = Opened::from(&args.job)?;
-    let survey = copy::survey(&opened.job()).await;
-    let plan = survey
-        .and_then(|survey| copy::plan(&survey))
-        .attempting(|| what)?;
-    Ok(match args.format {
-        Format::Table => render::text(&render::plan_table(&plan)),
-        Format::Json => render::json(&serde_json::json!({
+    let opened = Jobs::open(&[args.source], &args.destination, &args.job).await?;
+    let mut plans = Vec::new();
+    for job in opened.jobs() {
+        let survey = copy::survey(&job).await;
+        let plan = survey.and_then(|survey| copy::plan(&survey));
+        plans.push(plan.attempting(|| what.as_str())?);
+    }
+    Ok(match (args.format, plans.as_slice()) {
+        (Format::Json, [plan]) => render::json(&serde_json::json!({
             "isEmpty": plan.is_empty(),
             "totals": plan.totals(),
             "plan": plan,
         })),
+        _ => render::text(&plans.iter().map(tables::plan_table).collect::<String>()),
     })
 }
 
@@ -112,7 +136,7 @@ pub(crate) async fn inspect(args: InspectArgs) -> Ended {
     };
     described.repository = described.repository.or_else(|| repository(reference));
     Ok(match args.format {
-        Format::Table => render::text(&render::description(&described)),
+        Format::Table => render::text(&tables::description(&described)),
         Format::Json => render::json_of_skopeo(&described),
     })
 }
@@ -162,137 +186,17 @@ pub(crate) async fn digest(args: DigestArgs) -> Ended {
     Ok(render::line(&digest))
 }
 
-pub(crate) async fn delete(args: DeleteArgs) -> Ended {
-    let reference = &args.reference;
-    let name = reference.name();
-    let what = || format!("cannot delete {reference}");
-    let registries = args.reach.registries(reference).map_err(Failure::Usage)?;
-    let place = open_to_delete(reference, &registries)?;
-    if place.repository().is_none() {
-        place.delete(name).await.attempting(what)?;
-        return Ok(render::line(&format!("deleted {reference}")));
-    }
-    let found = place.resolve(name).await.attempting(what)?;
-    let missing = || Error::new(ErrorKind::NotFound, format!("{place} has no image {name}"));
-    let digest = found.ok_or_else(missing).attempting(what)?.digest;
-    let mut others = inspect::tags_of(&*place, &digest).await.attempting(what)?;
-    others.retain(|tag| name.tag() != Some(tag));
-    if !others.is_empty() && !args.all_tags {
-        let others: Vec<String> = others.iter().map(Tag::to_string).collect();
-        let told = format!(
-            "{digest} is also {}, and a registry deletes an image with all of its tags: give --all-tags to do so",
-            others.join(", ")
-        );
-        return Err(Failure::Usage(
-            Error::new(ErrorKind::Invalid, told).attempting(what()),
-        ));
-    }
-    let deleted = place.delete(&Name::Digest(digest.clone())).await;
-    deleted.attempting(what)?;
-    Ok(render::line(&format!("deleted {digest}")))
-}
-
 pub(crate) async fn verify(args: VerifyArgs) -> Ended {
     let reference = &args.reference;
     let source = source(reference, &args.reach)?;
     let verdict = inspect::verify(&*source, reference.name(), cores().get()).await;
     let verdict = verdict.attempting(|| format!("cannot verify {reference}"))?;
     let printed = match args.format {
-        Format::Table => render::text(&render::verdict(reference, &verdict)),
+        Format::Table => render::text(&tables::verdict(reference, &verdict)),
         Format::Json => render::json(&verdict),
     };
     Ok(match verdict.findings.is_empty() {
         true => printed,
         false => ExitCode::FAILURE,
     })
-}
-
-/// Both places of a copy, open.
-struct Opened {
-    source: Box<dyn Source>,
-    name: Name,
-    destination: Box<dyn Destination>,
-    tags: Vec<Tag>,
-    expected: Option<Digest>,
-    selection: copy::Selection,
-    companions: copy::Companions,
-    compression: Option<Coding>,
-    threads: NonZeroUsize,
-    parallel: Option<NonZeroUsize>,
-    reached: Reached,
-}
-
-impl Opened {
-    fn from(args: &JobArgs) -> Result<Self, Failure> {
-        let compression = coding(args).map_err(Failure::Usage)?;
-        let tags = destination_tags(&args.destination).map_err(Failure::Usage)?;
-        let expected = match args.destination.name() {
-            Name::Digest(digest) | Name::Pinned(_, digest) => Some(digest.clone()),
-            _ => None,
-        };
-        let reached = args
-            .reach
-            .registries(&[&args.source, &args.destination])
-            .map_err(Failure::Usage)?;
-        Ok(Self {
-            source: open_source(&args.source, &reached.source)?,
-            name: args.source.name().clone(),
-            destination: open_destination(&args.destination, reached.destination(), args.deep)?,
-            tags,
-            expected,
-            selection: args.selection.selection().map_err(Failure::Usage)?,
-            companions: args.companions.companions(),
-            compression,
-            threads: args.threads.unwrap_or_else(cores),
-            parallel: args.parallel,
-            reached,
-        })
-    }
-
-    fn job(&self) -> copy::Job<'_> {
-        let new = copy::Job::new(&*self.source, &*self.destination);
-        copy::Job {
-            name: self.name.clone(),
-            tags: self.tags.clone(),
-            expected: self.expected.clone(),
-            selection: self.selection.clone(),
-            companions: self.companions.clone(),
-            compression: self.compression,
-            threads: self.threads,
-            parallel: self.parallel.unwrap_or(new.parallel),
-            ..new
-        }
-    }
-}
-
-fn coding(args: &JobArgs) -> imgcopy::error::Result<Option<Coding>> {
-    match (args.compression, args.compression_level) {
-        (Some(method), level) => Coding::new(method.into(), level).map(Some),
-        (None, Some(level)) => Coding::new(Compression::Gzip, Some(level)).map(Some),
-        (None, None) => Ok(None),
-    }
-}
-
-/// A destination is a place that can be written to, and is named by a tag or not at all: what will
-/// be written has no digest yet.
-fn destination_tags(reference: &Reference) -> imgcopy::error::Result<Vec<Tag>> {
-    if let Reference::DockerArchive { .. } = reference {
-        let what =
-            format!("{reference} cannot be written to by this version; docker:// and oci: can");
-        return Err(Error::new(ErrorKind::Invalid, what));
-    }
-    match reference.name() {
-        Name::Sole => Ok(Vec::new()),
-        Name::Tag(tag) | Name::Pinned(tag, _) => Ok(vec![tag.clone()]),
-        Name::Digest(_) if matches!(reference, Reference::Docker { .. }) => Ok(Vec::new()),
-        Name::Digest(_) | Name::At(_) => {
-            let what =
-                format!("{reference} cannot be written to: name it by a tag, as in oci:DIR:TAG");
-            Err(Error::new(ErrorKind::Invalid, what))
-        }
-    }
-}
-
-fn cores() -> NonZeroUsize {
-    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
 }

@@ -3,12 +3,16 @@
 mod args;
 mod commands;
 mod failures;
+mod jobs;
 mod login;
 mod platforms;
 mod progress;
 mod reach;
 mod referrers;
 mod render;
+mod shell;
+mod tables;
+mod upkeep;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -74,7 +78,6 @@ fn finished(ended: Result<ExitCode, Failure>) -> ExitCode {
 
 async fn run(verb: Verb) -> Result<ExitCode, Failure> {
     match verb {
-        Verb::Delete(args) => commands::delete(args).await,
         Verb::Copy(args) => commands::copy(args).await,
         Verb::Plan(args) => commands::plan(args).await,
         Verb::Inspect(args) => commands::inspect(args).await,
@@ -82,6 +85,11 @@ async fn run(verb: Verb) -> Result<ExitCode, Failure> {
         Verb::ListTags(args) => commands::list_tags(args).await,
         Verb::Digest(args) => commands::digest(args).await,
         Verb::Verify(args) => commands::verify(args).await,
+        Verb::Delete(args) => upkeep::delete(args).await,
+        Verb::Tag(args) => upkeep::tag(args).await,
+        Verb::Gc(args) => upkeep::gc(args).await,
+        Verb::Completions(args) => Ok(shell::completions(&args)),
+        Verb::Man(args) => shell::man(&args),
         Verb::Login(args) => login::login(args).await,
         Verb::Logout(args) => login::logout(args).await,
     }

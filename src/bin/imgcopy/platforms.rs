@@ -61,6 +61,11 @@ enum MultiArch {
 }
 
 impl SelectionArgs {
+    /// Whether everything of an index was asked for in so many words.
+    pub(crate) fn wants_all(&self) -> bool {
+        self.all || self.multi_arch == Some(MultiArch::All)
+    }
+
     /// What was asked for.
     ///
     /// # Errors
@@ -71,7 +76,7 @@ impl SelectionArgs {
             architecture: self.override_arch.as_deref(),
             variant: self.override_variant.as_deref(),
         };
-        if self.all || self.multi_arch == Some(MultiArch::All) {
+        if self.wants_all() {
             return Ok(Selection::All);
         }
         if let Some(platform) = overrides.platform()? {

@@ -11,7 +11,8 @@ use imgcopy::copy::{Event, Observer, Silent};
 use imgcopy::image::{Descriptor, Digest};
 
 use crate::args::Progress;
-use crate::render::{kind, size, tell};
+use crate::render::{size, tell};
+use crate::tables::kind;
 
 /// How long a copy may go on without a word where there are no bars.
 const SILENCE: Duration = Duration::from_secs(5);

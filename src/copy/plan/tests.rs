@@ -24,6 +24,7 @@ fn image_of(layers: &[Descriptor]) -> Given {
     let config = Descriptor::of(MediaType::OCI_CONFIG.into(), text.as_bytes());
     let manifest = Manifest::image(&config, layers).unwrap();
     let survey = Survey {
+        form: Form::Any,
         source: "source".into(),
         destination: "destination".into(),
         promise: Promise::ImageId,
@@ -380,4 +381,32 @@ fn totals_add_up() {
         (totals.moving, totals.bytes),
         (2, plain.size + given.config.size)
     );
+}
+
+#[test]
+fn a_place_of_plain_images_gets_every_layer_unpacked_and_no_artifacts() {
+    let layers = [
+        layer("one", Compression::Gzip),
+        layer("two", Compression::None),
+    ];
+    let mut given = image_of(&layers).promising(Promise::Digest);
+    given.survey.form = Form::PlainImages;
+    let plan = plan(&given.survey).unwrap();
+    let action = |layer: &Descriptor| {
+        let step = plan.blobs.iter().find(|step| step.blob == *layer).unwrap();
+        (step.action.clone(), step.because.clone())
+    };
+    let to = Coding::PLAIN;
+    let packed = Reason::Packed(Compression::Gzip);
+    assert_eq!(action(&layers[0]), (BlobAction::Recompress { to }, packed));
+    assert_eq!(action(&layers[1]), (BlobAction::Send, Reason::Missing));
+
+    given.survey.absent = vec![layers[0].clone()];
+    let told = super::plan(&given.survey).unwrap_err().to_string();
+    assert!(told.contains("lives at its URLs"), "{told}");
+    let artifact = Descriptor::new("text/plain".into(), Digest::of(b"x"), 1);
+    let mut given = image_of(&[artifact]);
+    given.survey.form = Form::PlainImages;
+    let told = super::plan(&given.survey).unwrap_err().to_string();
+    assert!(told.contains("artifact"), "{told}");
 }

@@ -116,6 +116,8 @@ pub enum Reason {
     SameImage,
     /// Layers of this kind are compressed on the way.
     Plain(Compression),
+    /// The destination takes plain layers only.
+    Packed(Compression),
     /// Its pieces are called otherwise at the destination.
     LayersChanged,
     /// Some of its images are not wanted, so it is written anew.
@@ -139,6 +141,7 @@ impl fmt::Display for Reason {
             Reason::SameImage => f.write_str("the manifest there says the same"),
             Reason::Plain(Compression::None) => f.write_str("plain at the source"),
             Reason::Plain(other) => write!(f, "{other} is no form for layers"),
+            Reason::Packed(own) => write!(f, "{own}, and the destination takes plain layers"),
             Reason::LayersChanged => f.write_str("its layers change"),
             Reason::Trimmed => f.write_str("not all of its images are wanted"),
             Reason::ChildrenChanged => f.write_str("its images change"),

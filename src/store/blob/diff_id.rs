@@ -51,7 +51,7 @@ impl DiffIdCheck {
             Unpacking::Zstd(to) => to.finish()?,
             Unpacking::Done => return Ok(()),
         };
-        compare(&self.expected, hasher)
+        compare(&self.expected, &hasher.finish())
     }
 }
 
@@ -139,15 +139,14 @@ impl<R: Read> Read for Hashed<R> {
             && !buffer.is_empty()
             && let Some((expected, hasher)) = self.check.take()
         {
-            compare(&expected, hasher)?;
+            compare(&expected, &hasher.finish())?;
         }
         Ok(n)
     }
 }
 
-fn compare(expected: &DiffId, hasher: Hasher) -> Result<()> {
-    let found = hasher.finish();
-    if found == *expected {
+pub(super) fn compare(expected: &DiffId, found: &DiffId) -> Result<()> {
+    if found == expected {
         return Ok(());
     }
     let what = format!("it unpacks to {found}, the config says {expected}");

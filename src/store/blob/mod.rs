@@ -5,11 +5,12 @@
 mod buffers;
 mod checked;
 mod diff_id;
+mod file;
 mod pieces;
+mod unpack;
 
 use std::fs::File;
-use std::io::{self, Read};
-use std::os::unix::fs::FileExt as _;
+use std::io::Write as _;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
@@ -23,6 +24,7 @@ use checked::{Check, Checked, NextPiece};
 use diff_id::DiffIdCheck;
 use pieces::PieceReader;
 
+pub use file::FileRange;
 pub use pieces::{Content, Pieces};
 
 /// How many bytes are read and handed on at a time: few enough that they are still in the cache of
@@ -35,18 +37,6 @@ enum Payload {
     Memory(Bytes),
     File(FileRange),
     Content(Arc<dyn Content>),
-}
-
-/// A stretch of a file, read without moving the file's own position, so that several tasks can
-/// read one archive at once.
-#[derive(Debug, Clone)]
-pub struct FileRange {
-    /// The file.
-    pub file: Arc<File>,
-    /// Where it begins, in bytes.
-    pub offset: u64,
-    /// How long it is, in bytes.
-    pub len: u64,
 }
 
 /// Called with the number of source bytes that have passed since the last call.
@@ -238,6 +228,18 @@ impl Blob {
         self.read()
     }
 
+    /// The same content, written out into a file that has no name and goes away by itself: for places
+    /// that want to know what a blob is called before it comes. Blocks the thread.
+    ///
+    /// # Errors
+    /// `NoSpace` if the directory for temporary files is full; otherwise as [`Blob::pour`].
+    pub(crate) fn spooled(self) -> Result<Self> {
+        let what = || "cannot keep a layer in the directory for temporary files (TMPDIR)";
+        let mut file = tempfile::tempfile().attempting(what)?;
+        let receipt = self.pour(&mut |piece| file.write_all(piece).attempting(what))?;
+        Ok(Self::file(receipt.descriptor, FileRange::whole(file)?))
+    }
+
     fn check_limit(&self, limit: u64) -> Result<()> {
         let size = self.descriptor.size;
         match size > limit {
@@ -285,6 +287,13 @@ impl Blob {
             .compression()
             .unwrap_or(Compression::None);
         let stored = Checked::new(self.payload.pieces()?, &self.descriptor, self.watch);
+        if recoding.to.compression() == Compression::None {
+            let (diff_id, size) = unpack::unpack(stored, old, self.diff_id.as_ref(), sink)?;
+            return Ok(Receipt {
+                descriptor: Descriptor::new(recoding.media_type, diff_id.clone(), size),
+                diff_id: Some(diff_id),
+            });
+        }
         let mut hasher = Hasher::new(Algorithm::Sha256);
         let mut size = 0;
         let mut counted = |piece: &[u8]| {
@@ -328,62 +337,6 @@ impl Payload {
 
 fn cannot_read(blob: &Descriptor) -> String {
     format!("cannot read {} ({} bytes)", blob.digest, blob.size)
-}
-
-impl FileRange {
-    /// The whole of a file as it is now.
-    ///
-    /// # Errors
-    /// Whatever asking for its length gives.
-    pub fn whole(file: File) -> Result<Self> {
-        let len = file.metadata()?.len();
-        Ok(Self {
-            file: Arc::new(file),
-            offset: 0,
-            len,
-        })
-    }
-
-    /// The first bytes, at most `N`.
-    ///
-    /// # Errors
-    /// Whatever reading gives.
-    pub fn first<const N: usize>(&self) -> Result<Vec<u8>> {
-        let mut first = Vec::with_capacity(N);
-        self.reader().take(N as u64).read_to_end(&mut first)?;
-        Ok(first)
-    }
-
-    /// A reader of the range, which has a position of its own.
-    pub fn reader(&self) -> impl Read + Send + use<> {
-        RangeReader {
-            range: self.clone(),
-            at: 0,
-        }
-    }
-
-    fn is_whole(&self) -> bool {
-        self.offset == 0
-            && self
-                .file
-                .metadata()
-                .is_ok_and(|metadata| metadata.len() == self.len)
-    }
-}
-
-struct RangeReader {
-    range: FileRange,
-    at: u64,
-}
-
-impl Read for RangeReader {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let left = clamped(self.range.len - self.at).min(buffer.len());
-        let part = buffer.get_mut(..left).unwrap_or_default();
-        let n = self.range.file.read_at(part, self.range.offset + self.at)?;
-        self.at += n as u64;
-        Ok(n)
-    }
 }
 
 fn clamped(size: u64) -> usize {

@@ -37,6 +37,12 @@ impl Coding {
         level: 1,
     };
 
+    /// Not at all.
+    pub const PLAIN: Coding = Coding {
+        compression: Compression::None,
+        level: 0,
+    };
+
     /// A method, and a level or the method's default: gzip 1 to 12 (1), zstd 1 to 19 (2).
     ///
     /// # Errors

@@ -86,7 +86,7 @@ pub(super) fn name_of(position: usize, entry: &Descriptor) -> Name {
 
 /// The text with `image` given out under `tags`, or without a name if there are none. `None` if
 /// that is so already. Whatever else the text holds stays as it is.
-pub(super) fn with_image(
+pub(in crate::store) fn with_image(
     text: Option<&[u8]>,
     image: &Descriptor,
     tags: &[Tag],

@@ -2,6 +2,7 @@
 //! `blobs/<algorithm>/<hex>`.
 
 mod files;
+mod gc;
 pub(super) mod index;
 mod layout;
 mod ledger;
@@ -12,17 +13,19 @@ mod writer;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tokio::sync::RwLock;
 
 use super::blob::Blob;
-use super::{Destination, KnownLayer, Presence, Role, Source, Store, WantedLayers, blocking};
+use super::{Destination, KnownLayer, Presence, Role, Source, Stop, Store, WantedLayers, blocking};
 use crate::error::{Attempt as _, Error, ErrorKind, Result};
 use crate::image::{Descriptor, DiffId, Digest, Manifest, Name};
 use layout::{Layout, OWN};
+
+pub use gc::Garbage;
+
 use writer::Writer;
 
 /// An OCI directory.
@@ -74,6 +77,18 @@ impl OciDir {
             writer.layout.deep = deep;
         }
         self
+    }
+
+    /// The blobs that nothing refers to, sorted by digest; with `remove` they are taken away. Other tools
+    /// than imgcopy must not write to the directory meanwhile.
+    ///
+    /// # Errors
+    /// `Changed` if somebody is writing to it; `Invalid`, `Corrupt` or `Unsupported` if a manifest cannot be
+    /// read: it might refer to anything. Otherwise whatever reading and removing gives.
+    pub async fn garbage(&self, remove: bool) -> Result<Vec<Garbage>> {
+        let writer = Arc::clone(&self.writer);
+        let found = blocking(move || gc::collect(&writer.layout, remove));
+        found.await.attempting(|| format!("cannot clean {self}"))
     }
 
     fn of(layout: Layout) -> Self {
@@ -162,7 +177,7 @@ impl Destination for OciDir {
         let writer = Arc::clone(&self.writer);
         let busy = Arc::clone(&self.busy).read_owned().await;
         let stop = Stop::default();
-        let stopped = Arc::clone(&stop.0);
+        let stopped = stop.flag();
         let put = blocking(move || {
             let _busy = busy;
             writer.put_blob(blob, &stopped)
@@ -202,16 +217,6 @@ impl Destination for OciDir {
         let _idle = self.busy.write().await;
         let writer = Arc::clone(&self.writer);
         blocking(move || writer.discard()).await
-    }
-}
-
-/// Tells a thread to stop when the future that waits for it is dropped.
-#[derive(Default)]
-struct Stop(Arc<AtomicBool>);
-
-impl Drop for Stop {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
     }
 }
 

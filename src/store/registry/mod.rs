@@ -21,7 +21,6 @@ mod repository;
 mod retry;
 mod send;
 mod shown;
-mod spool;
 mod trouble;
 mod upload;
 

@@ -8,7 +8,6 @@ use async_trait::async_trait;
 use super::super::end::End;
 use super::super::fallback;
 use super::super::retry::{Op, Verdict, verdict};
-use super::super::spool;
 use super::super::trouble::Trouble;
 use super::super::upload::{self, Mounted, Upload};
 use super::{Registry, note};
@@ -16,7 +15,8 @@ use crate::error::{Attempt as _, Error, ErrorKind, Result};
 use crate::image::{Config, Descriptor, Manifest, MediaKind, Name, Repository, Tag};
 use crate::store::blob::Blob;
 use crate::store::{
-    Destination, KnownLayer, Presence, Role, Source as _, Store as _, WantedLayers, locked,
+    Destination, KnownLayer, Presence, Role, Source as _, Store as _, WantedLayers, blocking,
+    locked,
 };
 
 #[async_trait]
@@ -96,7 +96,7 @@ impl Destination for Registry {
     async fn put_blob(&self, blob: Blob) -> Result<Descriptor> {
         let end = self.own()?;
         let blob = match blob.is_recompressed() {
-            true => spool::spool(blob).await?,
+            true => blocking(move || blob.spooled()).await?,
             false => blob,
         };
         let descriptor = blob.descriptor().clone();

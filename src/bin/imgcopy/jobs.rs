@@ -1,0 +1,221 @@
+//! From what was typed to the copies that it means.
+
+use std::num::NonZeroUsize;
+
+use imgcopy::copy::{Companions, Job, Selection};
+use imgcopy::error::{Error, ErrorKind, Result};
+use imgcopy::image::{Compression, Digest, Name, Reference, RepoTag, Tag};
+use imgcopy::store::compress::Coding;
+use imgcopy::store::{Destination, Form, Source, open_destination, open_source};
+
+use crate::args::JobArgs;
+use crate::commands::Failure;
+use crate::reach::Reached;
+
+/// The places of one or more copies, open.
+pub(crate) struct Jobs {
+    images: Vec<Image>,
+    destination: Box<dyn Destination>,
+    expected: Option<Digest>,
+    selection: Selection,
+    companions: Companions,
+    compression: Option<Coding>,
+    threads: NonZeroUsize,
+    parallel: Option<NonZeroUsize>,
+    pub(crate) reached: Reached,
+}
+
+/// An image to copy, and the names that it gets.
+struct Image {
+    source: Box<dyn Source>,
+    name: Name,
+    tags: Vec<Tag>,
+}
+
+impl Jobs {
+    /// Opens the places.
+    pub(crate) async fn open(
+        sources: &[Reference],
+        destination: &Reference,
+        args: &JobArgs,
+    ) -> std::result::Result<Self, Failure> {
+        let compression = coding(args).map_err(Failure::Usage)?;
+        let selection = args.selection.selection().map_err(Failure::Usage)?;
+        let wanted = Names::of(destination, &args.additional_tag, sources.len());
+        let wanted = wanted.map_err(Failure::Usage)?;
+        let expected = match destination.name() {
+            Name::Digest(digest) | Name::Pinned(_, digest) => Some(digest.clone()),
+            _ => None,
+        };
+        let both: Vec<&Reference> = sources.iter().chain([destination]).collect();
+        let reached = args.reach.registries(&both).map_err(Failure::Usage)?;
+        let mut images = Vec::new();
+        for reference in sources {
+            let source = open_source(reference, &reached.source)?;
+            let tags = wanted.tags(reference, &*source).await?;
+            images.push(Image {
+                source,
+                name: reference.name().clone(),
+                tags,
+            });
+        }
+        let jobs = Self {
+            images,
+            destination: open_destination(destination, reached.destination(), args.deep)?,
+            expected,
+            selection,
+            companions: args.companions.companions(),
+            compression,
+            threads: args.threads.unwrap_or_else(cores),
+            parallel: args.parallel,
+            reached,
+        };
+        jobs.check(args).map_err(Failure::Usage)?;
+        Ok(jobs)
+    }
+
+    /// What a place that holds single images of plain layers cannot be asked for.
+    fn check(&self, args: &JobArgs) -> Result<()> {
+        let place = &self.destination;
+        if place.form() == Form::Any {
+            return Ok(());
+        }
+        let what = match (&self.selection, self.compression.map(Coding::compression)) {
+            (_, Some(Compression::Gzip | Compression::Zstd)) => {
+                format!("{place} takes plain layers only: leave --compression out")
+            }
+            (Selection::Some { .. }, _) => {
+                format!("{place} holds no indexes: choose one --platform")
+            }
+            _ if args.selection.wants_all() => {
+                format!(
+                    "{place} holds no indexes: it gets the image for this machine, or for one --platform"
+                )
+            }
+            _ => return Ok(()),
+        };
+        Err(Error::new(ErrorKind::Invalid, what))
+    }
+
+    /// What is to be copied.
+    pub(crate) fn jobs(&self) -> Vec<Job<'_>> {
+        self.images.iter().map(|image| self.job(image)).collect()
+    }
+
+    fn job<'a>(&'a self, image: &'a Image) -> Job<'a> {
+        let new = Job::new(&*image.source, &*self.destination);
+        Job {
+            name: image.name.clone(),
+            tags: image.tags.clone(),
+            expected: self.expected.clone(),
+            selection: self.selection.clone(),
+            companions: self.companions.clone(),
+            compression: self.compression,
+            threads: self.threads,
+            parallel: self.parallel.unwrap_or(new.parallel),
+            ..new
+        }
+    }
+}
+
+/// Whether the result goes to standard output, which then has no room for anything else.
+pub(crate) fn is_stdout(destination: &Reference) -> bool {
+    matches!(destination, Reference::DockerArchive { path: file, .. } if file.as_os_str() == "-")
+}
+
+fn coding(args: &JobArgs) -> Result<Option<Coding>> {
+    match (args.compression, args.compression_level) {
+        (Some(method), level) => Coding::new(method.into(), level).map(Some),
+        (None, Some(level)) => Coding::new(Compression::Gzip, Some(level)).map(Some),
+        (None, None) => Ok(None),
+    }
+}
+
+/// How images are named at the destination.
+struct Names {
+    /// What was typed there.
+    typed: Vec<Tag>,
+    /// Whether each image keeps its own names.
+    keeps: bool,
+    /// Whether it must have one.
+    several: bool,
+    /// For `docker load` a name is a repository and a tag.
+    for_docker: bool,
+}
+
+impl Names {
+    fn of(destination: &Reference, additional: &[Tag], count: usize) -> Result<Self> {
+        let several = count > 1;
+        let for_docker = matches!(destination, Reference::DockerArchive { .. });
+        let mut typed: Vec<Tag> = typed_tag(destination)?.into_iter().collect();
+        let keeps = typed.is_empty() && (several || for_docker);
+        typed.extend(additional.iter().cloned());
+        if several && !typed.is_empty() {
+            let what = format!(
+                "{count} images cannot have one name: leave the names at {destination} out, and each keeps its own"
+            );
+            return Err(Error::new(ErrorKind::Invalid, what));
+        }
+        if for_docker {
+            // `docker load` gives the image these names: they must be such.
+            typed
+                .iter()
+                .try_for_each(|tag| tag.as_str().parse::<RepoTag>().map(|_| ()))?;
+        }
+        Ok(Self {
+            typed,
+            keeps,
+            several,
+            for_docker,
+        })
+    }
+
+    /// The names of one of the images.
+    async fn tags(&self, reference: &Reference, source: &dyn Source) -> Result<Vec<Tag>> {
+        let mut tags = self.typed.clone();
+        if self.keeps {
+            let named = match (reference, reference.name()) {
+                (Reference::Docker { repository, .. }, name) => {
+                    let full = name.tag().map(|tag| format!("{repository}:{tag}"));
+                    let full = full.map(|full| full.parse::<RepoTag>()).transpose()?;
+                    full.map(|full| full.to_string().parse().map(Name::Tag))
+                        .transpose()?
+                        .into_iter()
+                        .collect()
+                }
+                // A place of one image: all of its names are those of that image.
+                (_, Name::Sole) => source.names().await?,
+                (_, name) => vec![name.clone()],
+            };
+            let named = named.iter().filter_map(Name::tag);
+            tags.extend(
+                named
+                    .filter(|tag| !self.for_docker || tag.as_str().contains(':'))
+                    .cloned(),
+            );
+        }
+        if self.several && tags.is_empty() {
+            let what = format!("{reference} has no name that it could keep: copy it alone");
+            return Err(Error::new(ErrorKind::Invalid, what));
+        }
+        Ok(tags)
+    }
+}
+
+/// A destination is named by a tag or not at all: what will be written has no digest yet.
+fn typed_tag(destination: &Reference) -> Result<Option<Tag>> {
+    match destination.name() {
+        Name::Sole => Ok(None),
+        Name::Tag(tag) | Name::Pinned(tag, _) => Ok(Some(tag.clone())),
+        Name::Digest(_) if matches!(destination, Reference::Docker { .. }) => Ok(None),
+        Name::Digest(_) | Name::At(_) => {
+            let what =
+                format!("{destination} cannot be written to: name it by a tag, as in oci:DIR:TAG");
+            Err(Error::new(ErrorKind::Invalid, what))
+        }
+    }
+}
+
+pub(crate) fn cores() -> NonZeroUsize {
+    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+}

@@ -1,0 +1,113 @@
+//! Where a new archive goes: a file that appears when it is whole, or a pipe.
+
+use std::fs::{File, Permissions};
+use std::io;
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::FileType;
+use tempfile::NamedTempFile;
+
+use super::tar::Out;
+use crate::error::{Attempt as _, Error, ErrorKind, Result};
+
+/// Where the archive goes.
+#[derive(Debug, Clone)]
+pub(super) enum Target {
+    /// A file that is not there yet.
+    New(PathBuf),
+    /// An empty file, which is replaced.
+    Empty(PathBuf),
+    /// A FIFO or device.
+    Pipe(PathBuf),
+    /// Standard output.
+    Stdout,
+}
+
+impl Target {
+    /// Looks what is at `path`; `-` is standard output. Nothing is opened yet.
+    pub(super) fn at(path: &Path) -> Result<Self> {
+        if path == Path::new("-") {
+            return match rustix::termios::isatty(io::stdout().as_fd()) {
+                true => {
+                    let what = "standard output is a terminal: send it into a file or a program";
+                    Err(Error::new(ErrorKind::Invalid, what))
+                }
+                false => Ok(Target::Stdout),
+            };
+        }
+        let path = path.to_path_buf();
+        let metadata = match std::fs::metadata(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let directory = parent(&path);
+                if directory.is_dir() {
+                    return Ok(Target::New(path));
+                }
+                let what = format!("there is no directory {}", directory.display());
+                return Err(Error::new(ErrorKind::Invalid, what));
+            }
+            metadata => metadata?,
+        };
+        let kind = metadata.file_type();
+        if kind.is_fifo() || kind.is_char_device() {
+            return Ok(Target::Pipe(path));
+        }
+        let what = match (kind.is_file(), metadata.len()) {
+            (true, 0) => return Ok(Target::Empty(path)),
+            (true, _) => {
+                "it exists, and an archive is written in one piece: remove it, or choose another name"
+            }
+            (false, _) => "it is no file that an archive could be written to",
+        };
+        Err(Error::new(ErrorKind::Invalid, what))
+    }
+
+    /// Opens it; a file is still without a name.
+    pub(super) fn open(&self) -> Result<Out> {
+        Ok(match self {
+            Target::New(path) | Target::Empty(path) => {
+                let parent = parent(path);
+                let made = tempfile::Builder::new()
+                    .prefix(".imgcopy-")
+                    .suffix(".tar")
+                    .permissions(Permissions::from_mode(0o666))
+                    .tempfile_in(parent);
+                let what = || format!("cannot make a file in {}", parent.display());
+                Out::File(made.attempting(what)?)
+            }
+            Target::Pipe(path) => Out::Stream(Box::new(File::options().write(true).open(path)?)),
+            Target::Stdout => {
+                let stdout = io::stdout().as_fd().try_clone_to_owned()?;
+                Out::Stream(Box::new(File::from(stdout)))
+            }
+        })
+    }
+
+    /// Gives a whole file its name, unless somebody else took it meanwhile.
+    pub(super) fn name(&self, file: NamedTempFile) -> Result<()> {
+        let (path, named) = match self {
+            Target::New(path) => (path, file.persist_noclobber(path)),
+            Target::Empty(path) => (path, file.persist(path)),
+            Target::Pipe(_) | Target::Stdout => return Ok(()),
+        };
+        named.map_err(|failed| match failed.error.kind() {
+            io::ErrorKind::AlreadyExists => {
+                Error::new(ErrorKind::Changed, "somebody else wrote it meanwhile")
+            }
+            _ => failed.error.into(),
+        })?;
+        let directory = File::open(parent(path))?;
+        match rustix::fs::fstat(&directory).map(|stat| FileType::from_raw_mode(stat.st_mode)) {
+            Ok(FileType::Directory) => Ok(directory.sync_all()?),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn parent(path: &Path) -> &Path {
+    let parent = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    parent.unwrap_or(Path::new("."))
+}
