@@ -1,11 +1,14 @@
-//! What every place that can be written to must keep, run over each of them.
+//! What every place must keep, run over each of them: those that can be written to, and those that
+//! are only read.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use imgcopy::error::ErrorKind;
 use imgcopy::image::{Descriptor, Digest, Manifest, MediaType, Name, Tag};
+use imgcopy::store::archive::OciArchive;
 use imgcopy::store::blob::Blob;
 use imgcopy::store::oci_dir::OciDir;
 use imgcopy::store::{Destination, Memory, Presence, Role, Source};
@@ -22,6 +25,41 @@ async fn over_every_place(clause: impl AsyncFn(Arc<dyn Place>)) {
         OciDir::open_or_new(&directory.path().join("new/layout")).unwrap(),
     ))
     .await;
+}
+
+/// Runs one clause over every place that can be read, each filled in the same way. Those that cannot
+/// be written to are made of one that can.
+async fn over_every_source(fill: impl AsyncFn(&dyn Place), clause: impl AsyncFn(Arc<dyn Source>)) {
+    let directory = tempfile::tempdir().unwrap();
+    let memory = Memory::new();
+    fill(&memory).await;
+    clause(Arc::new(memory)).await;
+    let path = directory.path().join("layout");
+    let layout = OciDir::open_or_new(&path).unwrap();
+    fill(&layout).await;
+    layout.finish().await.unwrap();
+    clause(Arc::new(layout)).await;
+    clause(Arc::new(oci_archive_of(&path))).await;
+}
+
+/// The same layout in a tar. One that nothing was put into is made an empty one first.
+fn oci_archive_of(layout: &Path) -> OciArchive {
+    let mut tar = tar::Builder::new(Vec::new());
+    let mut add = |name: &str, content: &[u8]| {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(content.len() as u64);
+        header.set_mode(0o644);
+        tar.append_data(&mut header, name, content).unwrap();
+    };
+    if layout.exists() {
+        tar.append_dir_all(".", layout).unwrap();
+    } else {
+        add("oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#);
+        add("index.json", br#"{"schemaVersion":2,"manifests":[]}"#);
+    }
+    let path = layout.with_extension("tar");
+    std::fs::write(&path, tar.into_inner().unwrap()).unwrap();
+    OciArchive::open(&path).unwrap()
 }
 
 fn blob(content: &'static str) -> Blob {
@@ -51,24 +89,32 @@ fn tag(text: &str) -> Tag {
 #[tokio::test]
 async fn an_empty_place_has_nothing_and_says_so_without_error() {
     over_every_place(async |place| {
-        assert_eq!(place.names().await.unwrap(), []);
-        for name in [
-            Name::Sole,
-            Name::Tag(tag("x")),
-            Name::At(0),
-            Name::Digest(Digest::of(b"x")),
-        ] {
-            assert_eq!(place.resolve(&name).await.unwrap(), None);
-        }
         assert_eq!(
             place.presence(blob("x").descriptor()).await.unwrap(),
             Presence::Absent
         );
-        let missing = place.manifest(blob("x").descriptor()).await.unwrap_err();
-        assert_eq!(missing.kind(), ErrorKind::NotFound);
-        let missing = place.blob(blob("x").descriptor()).await.err().unwrap();
-        assert_eq!(missing.kind(), ErrorKind::NotFound);
     })
+    .await;
+    over_every_source(
+        async |_| (),
+        async |place| {
+            assert_eq!(place.names().await.unwrap(), []);
+            for name in [
+                Name::Sole,
+                Name::Tag(tag("x")),
+                Name::At(0),
+                Name::Digest(Digest::of(b"x")),
+            ] {
+                assert_eq!(place.resolve(&name).await.unwrap(), None);
+            }
+            let referrers = place.referrers(&Digest::of(b"x")).await.unwrap();
+            assert_eq!(referrers, []);
+            let missing = place.manifest(blob("x").descriptor()).await.unwrap_err();
+            assert_eq!(missing.kind(), ErrorKind::NotFound);
+            let missing = place.blob(blob("x").descriptor()).await.err().unwrap();
+            assert_eq!(missing.kind(), ErrorKind::NotFound);
+        },
+    )
     .await;
 }
 
@@ -117,8 +163,11 @@ async fn putting_twice_is_as_good_as_once() {
 
 #[tokio::test]
 async fn an_image_is_found_by_each_of_its_names() {
-    over_every_place(async |place| {
-        let image = put_image(&*place, "layer", &[tag("a"), tag("b")]).await;
+    let fill = async |place: &dyn Place| {
+        put_image(place, "layer", &[tag("a"), tag("b")]).await;
+    };
+    over_every_source(fill, async |place| {
+        let image = put_image(&Memory::new(), "layer", &[]).await;
         let digest = image.descriptor().digest.clone();
         for name in [
             Name::Tag(tag("a")),
@@ -135,6 +184,10 @@ async fn an_image_is_found_by_each_of_its_names() {
         assert_eq!(place.names().await.unwrap().len(), 2);
         let read = place.manifest(image.descriptor()).await.unwrap();
         assert_eq!(read.bytes(), image.bytes());
+        for piece in image.blobs() {
+            let read = place.blob(piece).await.unwrap().bytes(99).await.unwrap();
+            assert_eq!(Digest::of(&read), piece.digest);
+        }
     })
     .await;
 }
@@ -160,9 +213,12 @@ async fn a_tag_moves_and_the_other_image_stays() {
 
 #[tokio::test]
 async fn an_untagged_image_is_given_out_by_position_and_once() {
-    over_every_place(async |place| {
-        let image = put_image(&*place, "layer", &[]).await;
-        put_image(&*place, "layer", &[]).await;
+    let fill = async |place: &dyn Place| {
+        put_image(place, "layer", &[]).await;
+        put_image(place, "layer", &[]).await;
+    };
+    over_every_source(fill, async |place| {
+        let image = put_image(&Memory::new(), "layer", &[]).await;
         assert_eq!(place.names().await.unwrap(), [Name::At(0)]);
         let sole = place.resolve(&Name::Sole).await.unwrap().unwrap();
         assert_eq!(sole.digest, image.descriptor().digest);
@@ -172,9 +228,11 @@ async fn an_untagged_image_is_given_out_by_position_and_once() {
 
 #[tokio::test]
 async fn several_images_and_no_choice_is_ambiguous() {
-    over_every_place(async |place| {
-        put_image(&*place, "one", &[tag("a")]).await;
-        put_image(&*place, "two", &[tag("b")]).await;
+    let fill = async |place: &dyn Place| {
+        put_image(place, "one", &[tag("a")]).await;
+        put_image(place, "two", &[tag("b")]).await;
+    };
+    over_every_source(fill, async |place| {
         assert_eq!(
             place.resolve(&Name::Sole).await.unwrap_err().kind(),
             ErrorKind::Ambiguous

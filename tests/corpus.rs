@@ -28,7 +28,7 @@ enum Is {
     Saved(&'static [&'static [&'static str]]),
     /// An OCI directory: the names of its images.
     Directory(&'static [&'static str]),
-    /// An OCI archive, which this version does not read.
+    /// An OCI archive: `tests/oci_archive` copies them.
     OciArchive,
 }
 use Is::{Directory, OciArchive, Saved};

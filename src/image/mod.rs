@@ -20,6 +20,6 @@ pub use manifest::{Body, ImageManifest, Index, MANIFEST_LIMIT, Manifest};
 pub use media_type::{Compression, MediaKind, MediaType};
 pub use name::{Name, Tag};
 pub use platform::Platform;
-pub use reference::Reference;
+pub use reference::{Reference, STDIO};
 pub use repo_tag::RepoTag;
 pub use repository::Repository;

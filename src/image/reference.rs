@@ -8,12 +8,22 @@ use super::repo_tag::split_tag;
 use super::{Digest, Name, Repository, Tag};
 use crate::error::{Error, ErrorKind, Result};
 
+/// The path of an archive that stands for stdin, and as a destination for stdout: `docker-archive:-`.
+pub const STDIO: &str = "-";
+
 /// A place and an image in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reference {
     /// `docker-archive:path[:name]`: what `docker save` writes.
     DockerArchive {
-        /// The file.
+        /// The file, or [`STDIO`].
+        path: PathBuf,
+        /// The image in it.
+        name: Name,
+    },
+    /// `oci-archive:path[:name]`: an OCI image layout in a tar.
+    OciArchive {
+        /// The file, or [`STDIO`].
         path: PathBuf,
         /// The image in it.
         name: Name,
@@ -36,11 +46,11 @@ pub enum Reference {
 }
 
 const DOCKER_ARCHIVE: &str = "docker-archive";
+const OCI_ARCHIVE: &str = "oci-archive";
 const OCI: &str = "oci";
 const DOCKER: &str = "docker";
 /// Transports of other tools that this version has no store for.
-const ELSEWHERE: [&str; 6] = [
-    "oci-archive",
+const ELSEWHERE: [&str; 5] = [
     "docker-daemon",
     "dir",
     "containers-storage",
@@ -53,8 +63,19 @@ impl Reference {
     pub fn name(&self) -> &Name {
         match self {
             Reference::DockerArchive { name, .. }
+            | Reference::OciArchive { name, .. }
             | Reference::OciDir { name, .. }
             | Reference::Docker { name, .. } => name,
+        }
+    }
+
+    /// Whether its path is `-`: an archive on stdin, or as a destination on stdout.
+    pub fn is_stdio(&self) -> bool {
+        match self {
+            Reference::DockerArchive { path, .. } | Reference::OciArchive { path, .. } => {
+                path.as_os_str() == STDIO
+            }
+            Reference::OciDir { .. } | Reference::Docker { .. } => false,
         }
     }
 }
@@ -68,6 +89,10 @@ impl FromStr for Reference {
                 let (path, name) = place(text, rest)?;
                 Ok(Reference::DockerArchive { path, name })
             }
+            Some((OCI_ARCHIVE, rest)) => {
+                let (path, name) = place(text, rest)?;
+                Ok(Reference::OciArchive { path, name })
+            }
             Some((OCI, rest)) => {
                 let (path, name) = place(text, rest)?;
                 Ok(Reference::OciDir { path, name })
@@ -75,7 +100,7 @@ impl FromStr for Reference {
             Some((DOCKER, rest)) => docker(text, rest),
             Some((transport, _)) if ELSEWHERE.contains(&transport) => {
                 let what = format!(
-                    "{transport}: is no place that this version reads or writes; docker://, oci: and docker-archive: are"
+                    "{transport}: is no place that this version reads or writes; docker://, oci:, oci-archive: and docker-archive: are"
                 );
                 Err(Error::new(ErrorKind::Unsupported, what))
             }
@@ -153,6 +178,7 @@ impl fmt::Display for Reference {
             Reference::DockerArchive { path, .. } => {
                 write!(f, "{DOCKER_ARCHIVE}:{}", path.display())?;
             }
+            Reference::OciArchive { path, .. } => write!(f, "{OCI_ARCHIVE}:{}", path.display())?,
             Reference::OciDir { path, .. } => write!(f, "{OCI}:{}", path.display())?,
             Reference::Docker { repository, .. } => write!(f, "{DOCKER}://{repository}")?,
         }
@@ -175,6 +201,11 @@ mod tests {
             "docker-archive:x.tar",
             "docker-archive:/a/b.tar:corpus/tiny:base",
             "docker-archive:x.tar:@3",
+            "docker-archive:-:@0",
+            "oci-archive:x.tar",
+            "oci-archive:/a/b.tar:localhost/app:2",
+            "oci-archive:-:@1",
+            &format!("oci-archive:x.tar@{digest}"),
             "oci:busybox:latest",
             "oci:./dir",
             &format!("oci:dir@{digest}"),
@@ -203,12 +234,23 @@ mod tests {
     }
 
     #[test]
+    fn only_archives_come_on_stdin() {
+        let is_stdio = |text: &str| text.parse::<Reference>().unwrap().is_stdio();
+        assert!(is_stdio("docker-archive:-") && is_stdio("oci-archive:-:app:1"));
+        assert!(!is_stdio("docker-archive:./-") && !is_stdio("oci-archive:-.tar"));
+        assert!(!is_stdio("oci:-") && !is_stdio("docker://h.example/x"));
+    }
+
+    #[test]
     fn errors_say_what_to_type() {
         let told = |text: &str| text.parse::<Reference>().unwrap_err().to_string();
         assert!(told("busybox:latest").contains("docker://busybox:latest"));
         assert!(told("x.tar").contains("docker-archive:x.tar"));
         assert!(told("./layout").contains("oci:./layout"));
         assert!(told("oci:").contains("no path"));
+        assert!(told("oci-archive::x").contains("no path"));
+        assert!(told("tarball:x").contains("oci-archive:"));
+        assert!(told(&format!("oci-archive:a:b@{}", Digest::of(b""))).contains("both"));
         assert!(told("docker:alpine").contains("docker://HOST"));
         assert!(told("docker://h.example/x:a/b").contains("repository"));
         assert!(told("docker://h.example/x@sha256:ab").contains("digest"));

@@ -1,6 +1,8 @@
 //! From a reference to the store that it names.
 
-use super::archive::{DockerArchive, Kind, NewArchive};
+use std::path::Path;
+
+use super::archive::{DockerArchive, Kind, NewArchive, OciArchive};
 use super::oci_dir::OciDir;
 use super::registry::Registries;
 use super::{Destination, Source};
@@ -15,6 +17,9 @@ pub fn open_source(reference: &Reference, registries: &Registries) -> Result<Box
     let opened: Result<Box<dyn Source>> = match reference {
         Reference::DockerArchive { path, .. } => {
             DockerArchive::open(path).map(|archive| Box::new(archive) as Box<dyn Source>)
+        }
+        Reference::OciArchive { path, .. } => {
+            OciArchive::open(path).map(|archive| Box::new(archive) as Box<dyn Source>)
         }
         Reference::OciDir { path, .. } => {
             OciDir::open(path).map(|directory| Box::new(directory) as Box<dyn Source>)
@@ -45,10 +50,14 @@ pub fn open_destination(
             .destination(repository)
             .map(|registry| Box::new(registry) as Box<dyn Destination>)
             .attempting(|| format!("cannot open {reference}")),
-        Reference::DockerArchive { path, .. } => NewArchive::at(Kind::Docker, path)
-            .map(|archive| Box::new(archive) as Box<dyn Destination>)
-            .attempting(|| format!("cannot open {reference}")),
+        Reference::DockerArchive { path, .. } => new_archive(Kind::Docker, path, reference),
+        Reference::OciArchive { path, .. } => new_archive(Kind::Oci, path, reference),
     }
+}
+
+fn new_archive(kind: Kind, path: &Path, reference: &Reference) -> Result<Box<dyn Destination>> {
+    let archive = NewArchive::at(kind, path).attempting(|| format!("cannot open {reference}"))?;
+    Ok(Box::new(archive))
 }
 
 /// Opens the place that a reference names, to delete from it.
@@ -66,7 +75,7 @@ pub fn open_to_delete(
         Reference::Docker { repository, .. } => registries
             .to_delete(repository)
             .map(|registry| Box::new(registry) as Box<dyn Destination>),
-        Reference::DockerArchive { .. } => {
+        Reference::DockerArchive { .. } | Reference::OciArchive { .. } => {
             let what = "an archive is written in one piece: nothing can be deleted from it";
             Err(Error::new(ErrorKind::Unsupported, what))
         }

@@ -33,7 +33,7 @@ const OPENER: &str = "open";
 const STORE_EXCEPTIONS: [(&str, &[&str], &str); 1] = [(
     "archive",
     &["store", "oci_dir", "index"],
-    "archives of Docker 25 and later hold an index.json like that of an OCI directory",
+    "OCI archives, and those of Docker 25 and later, hold an index.json like that of an OCI directory",
 )];
 
 /// The longest a source file may be, in lines. The guide is 300; files of tests are exempt.

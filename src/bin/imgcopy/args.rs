@@ -35,7 +35,8 @@ const REFERENCES: &str = "\
 References:
   docker://[HOST/]REPO[:TAG][@DIGEST]   a registry
   oci:DIR[:NAME|:@N|@DIGEST]            an OCI image layout
-  docker-archive:FILE[:NAME|:@N]        what `docker save` writes; - is stdout
+  oci-archive:FILE[:NAME|:@N|@DIGEST]   an OCI layout in a tar; FILE - is stdin or stdout
+  docker-archive:FILE[:NAME|:@N]        what `docker save` writes; FILE - is stdin or stdout
 
 Exit codes: 0 done, 1 failed, 2 no such image, 4 rate limited, 64 wrong usage, 130/143 interrupted";
 
@@ -108,7 +109,8 @@ Examples:
   imgcopy copy docker-archive:all.tar:app:1.2 oci:mirror:app-1.2 --compression zstd
   imgcopy copy oci:mirror:app-1.2 oci:/backup:app-1.2
   imgcopy copy docker://alpine docker://busybox docker-archive:both.tar
-  imgcopy oci:mirror:app-1.2 docker-archive:- | docker load";
+  imgcopy oci:mirror:app-1.2 docker-archive:- | docker load
+  docker save app:1.2 | imgcopy docker-archive:- docker://registry.example/app:1.2";
 
 #[derive(Debug, Args)]
 pub(crate) struct CopyArgs {
@@ -154,7 +156,7 @@ pub(crate) struct JobArgs {
     #[arg(long, value_name = "NAME", hide_short_help = true)]
     pub(crate) additional_tag: Vec<Tag>,
 
-    /// How plain layers are compressed [default: gzip from archives, else as they are]
+    /// How plain layers are compressed [default: gzip from docker-archive:, else as they are]
     #[arg(long, visible_alias = "dest-compress-format", value_name = "HOW")]
     pub(crate) compression: Option<Method>,
 

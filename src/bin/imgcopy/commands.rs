@@ -12,7 +12,7 @@ use imgcopy::store::{Source, open_source};
 use crate::args::{
     CopyArgs, DigestArgs, Format, InspectArgs, ListTagsArgs, PlanArgs, TagsArgs, VerifyArgs,
 };
-use crate::jobs::{Jobs, cores, is_stdout};
+use crate::jobs::{Jobs, cores};
 use crate::reach::OneSide;
 use crate::{progress, render, tables};
 
@@ -69,7 +69,8 @@ pub(crate) async fn copy(args: CopyArgs) -> Ended {
             render::summary(outcome, elapsed);
         }
     }
-    Ok(match is_stdout(destination) {
+    // The archive went to stdout, which has no room for anything else.
+    Ok(match destination.is_stdio() {
         true => ExitCode::SUCCESS,
         false => render::lines(&digests),
     })
@@ -147,7 +148,8 @@ fn source(reference: &Reference, reach: &OneSide) -> Result<Box<dyn Source>, Fai
     Ok(open_source(reference, &registries)?)
 }
 
-/// The repository of which an image in an archive was asked for, as skopeo tells it.
+/// The repository of which an image in an archive of `docker save` was asked for. As skopeo has it,
+/// names in a layout are free text and tell no repository.
 fn repository(reference: &Reference) -> Option<String> {
     let Reference::DockerArchive { name, .. } = reference else {
         return None;

@@ -47,8 +47,8 @@ impl Jobs {
             Name::Digest(digest) | Name::Pinned(_, digest) => Some(digest.clone()),
             _ => None,
         };
-        let both: Vec<&Reference> = sources.iter().chain([destination]).collect();
-        let reached = args.reach.registries(&both).map_err(Failure::Usage)?;
+        let reached = args.reach.registries(sources, destination);
+        let reached = reached.map_err(Failure::Usage)?;
         let mut images = Vec::new();
         for reference in sources {
             let source = open_source(reference, &reached.source)?;
@@ -116,11 +116,6 @@ impl Jobs {
             ..new
         }
     }
-}
-
-/// Whether the result goes to standard output, which then has no room for anything else.
-pub(crate) fn is_stdout(destination: &Reference) -> bool {
-    matches!(destination, Reference::DockerArchive { path: file, .. } if file.as_os_str() == "-")
 }
 
 fn coding(args: &JobArgs) -> Result<Option<Coding>> {

@@ -180,9 +180,17 @@ struct Side<'a> {
 }
 
 impl BothSides {
-    /// The registries of the source and of the destination.
-    pub(crate) fn registries(&self, references: &[&Reference]) -> Result<Reached> {
-        if !references.iter().any(|reference| is_remote(reference)) {
+    /// The registries of the source and of the destination, which are given in this order.
+    pub(crate) fn registries(
+        &self,
+        sources: &[Reference],
+        destination: &Reference,
+    ) -> Result<Reached> {
+        let password_stdin = self.src_password_stdin || self.dest_password_stdin;
+        for from in sources {
+            one_on_stdin(from, password_stdin)?;
+        }
+        if !sources.iter().chain([destination]).any(is_remote) {
             return Ok(Reached {
                 source: Registries::new(Options::bare()),
                 other: None,
@@ -220,6 +228,7 @@ impl BothSides {
 
 impl OneSide {
     pub(crate) fn registries(&self, reference: &Reference) -> Result<Registries> {
+        one_on_stdin(reference, self.password_stdin)?;
         Ok(Registries::new(match is_remote(reference) {
             true => self.options()?,
             false => Options::bare(),
@@ -293,6 +302,15 @@ pub(crate) fn keyring(authfile: Option<PathBuf>) -> Arc<Keyring> {
 /// Only registries need what files and the environment say about them.
 fn is_remote(reference: &Reference) -> bool {
     matches!(reference, Reference::Docker { .. })
+}
+
+/// Stdin holds an archive or a password, and not both.
+fn one_on_stdin(from: &Reference, password_stdin: bool) -> Result<()> {
+    if password_stdin && from.is_stdio() {
+        let what = format!("{from} reads stdin, so the password cannot be read from there");
+        return Err(Error::new(ErrorKind::Invalid, what));
+    }
+    Ok(())
 }
 
 /// Everything on stdin without the line's end.

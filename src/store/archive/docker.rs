@@ -70,7 +70,7 @@ struct Layer {
 }
 
 impl DockerArchive {
-    /// Opens an archive: reads its headers and its list of images.
+    /// Opens an archive: reads its headers and its list of images. `-` is stdin.
     ///
     /// # Errors
     /// `NoPlace` if there is no such file; `Invalid` if it is no archive of images, is damaged, or
@@ -78,9 +78,9 @@ impl DockerArchive {
     pub fn open(path: &Path) -> Result<Self> {
         let mut tar = TarIndex::of(&outer::open(path)?)?;
         let Some(list) = tar.read("manifest.json", LIST_LIMIT)? else {
-            let what = match tar.file("index.json") {
+            let what = match tar.file(index::FILE) {
                 Ok(Some(_)) => {
-                    "it has no manifest.json: it is an OCI archive, not one of docker save"
+                    "it has no manifest.json: it is an OCI archive, not one of docker save; write oci-archive:"
                 }
                 _ => "it has no manifest.json: it is no archive of images",
             };
@@ -280,7 +280,7 @@ impl Layer {
 /// The manifest that the engine had for this image, if the archive holds it: an OCI manifest with
 /// the same config and layers.
 fn original(tar: &TarIndex, config: &Descriptor, layers: &[Descriptor]) -> Option<Manifest> {
-    let text = tar.read("index.json", index::LIMIT).ok()??;
+    let text = tar.read(index::FILE, index::LIMIT).ok()??;
     let mut below = index::entries(&text).ok()?;
     let mut seen = std::collections::BTreeSet::new();
     while let Some(descriptor) = below.pop() {

@@ -1,10 +1,13 @@
-//! Archives: tar files that hold images, read in place and written in one piece.
+//! Archives: tar files that hold images, read in place and written in one piece. Their path may be `-`,
+//! which is stdin or stdout.
 
 mod docker;
+mod oci;
 mod outer;
 mod tar_index;
 mod tar_walk;
 mod writer;
 
 pub use docker::DockerArchive;
+pub use oci::OciArchive;
 pub use writer::{Kind, NewArchive};

@@ -1,14 +1,24 @@
-//! `index.json`: which images a directory gives out, and under which names (OCI image layout
-//! specification, "index.json file"). Pure: text in, text out.
+//! `index.json`: which images a layout gives out, and under which names (OCI image layout
+//! specification, "index.json file"), and the other rules that hold for every layout, be it a
+//! directory or a tar. Pure: text in, text out.
 
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::error::{Attempt as _, Error, ErrorKind, Result};
 use crate::image::json::{self, Known};
-use crate::image::{Descriptor, Index, MediaType, Name, REF_NAME, Tag, companion};
+use crate::image::{
+    Descriptor, Digest, Index, Manifest, MediaType, Name, REF_NAME, Tag, companion,
+};
 
+/// The file that lists the images.
+pub(crate) const FILE: &str = "index.json";
 /// The largest `index.json` that is read, in bytes (S-53).
 pub(crate) const LIMIT: u64 = 16 << 20;
+/// The file that marks a layout.
+pub(crate) const MARKER: &str = "oci-layout";
+/// The largest marker that is read, in bytes (S-53).
+pub(crate) const MARKER_LIMIT: u64 = 1 << 16;
 
 const KNOWN: Known = Known {
     keys: &[
@@ -30,8 +40,80 @@ pub(crate) fn entries(text: &[u8]) -> Result<Vec<Descriptor>> {
     Ok(index.manifests)
 }
 
+/// Fails unless the text of the marker names a version of the layout that imgcopy knows.
+pub(crate) fn check_marker(text: &[u8]) -> Result<()> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Marker {
+        image_layout_version: String,
+    }
+    const KNOWN: Known = Known {
+        keys: &["imageLayoutVersion"],
+        free: &[],
+    };
+    let marker: Marker = json::parse(text, &KNOWN).attempting(|| "cannot read oci-layout")?;
+    if marker.image_layout_version.starts_with("1.") {
+        return Ok(());
+    }
+    let version = marker.image_layout_version.escape_debug();
+    let shown: String = version.take(100).collect();
+    let what = format!("its layout version is {shown}; imgcopy knows 1.x");
+    Err(Error::new(ErrorKind::Unsupported, what))
+}
+
+/// What a name stands for: an entry, or for a digest also a manifest that no entry names, such as
+/// one image of an index. `read` gives the bytes of such a one, if they are there.
+pub(crate) fn resolve(
+    entries: &[Descriptor],
+    name: &Name,
+    place: &str,
+    read: impl FnOnce(&Digest) -> Result<Option<Vec<u8>>>,
+) -> Result<Option<Descriptor>> {
+    if let Some(entry) = find(entries, name, place)? {
+        return Ok(Some(entry));
+    }
+    let Name::Digest(digest) = name else {
+        return Ok(None);
+    };
+    let Some(bytes) = read(digest)? else {
+        return Ok(None);
+    };
+    let named = Descriptor::new("".into(), digest.clone(), bytes.len() as u64);
+    let manifest = Manifest::parse(bytes.into(), &named)?;
+    Ok(Some(manifest.descriptor().clone()))
+}
+
+/// Those manifests that refer to `subject`, as a list of referrers names them.
+pub(crate) fn referrers(
+    manifests: impl Iterator<Item = Manifest>,
+    subject: &Digest,
+) -> Vec<Descriptor> {
+    let referrers = manifests.filter_map(|manifest| {
+        let (own, entry) = manifest.as_referrer()?;
+        (own.digest == *subject).then_some(entry)
+    });
+    referrers.collect()
+}
+
+/// Fails if a blob has another size than its descriptor says.
+pub(crate) fn check_size(blob: &Descriptor, size: u64) -> Result<()> {
+    if size == blob.size {
+        return Ok(());
+    }
+    let what = format!("{} has {size} bytes, not {}", blob.digest, blob.size);
+    Err(Error::new(ErrorKind::Corrupt, what))
+}
+
+/// The names by which the entries are given out.
+pub(crate) fn names(entries: &[Descriptor]) -> Vec<Name> {
+    let entries = entries.iter().enumerate();
+    entries
+        .map(|(position, entry)| name_of(position, entry))
+        .collect()
+}
+
 /// The entry that a name stands for.
-pub(super) fn find(entries: &[Descriptor], name: &Name, place: &str) -> Result<Option<Descriptor>> {
+fn find(entries: &[Descriptor], name: &Name, place: &str) -> Result<Option<Descriptor>> {
     // What belongs to an image is meant only where there is nothing else.
     let has_images = entries.iter().any(|entry| !is_companion(entry));
     let fits = |entry: &&Descriptor| match name {
@@ -79,7 +161,7 @@ fn is_companion(entry: &Descriptor) -> bool {
 }
 
 /// The name by which an entry is given out.
-pub(super) fn name_of(position: usize, entry: &Descriptor) -> Name {
+fn name_of(position: usize, entry: &Descriptor) -> Name {
     let tag = entry.ref_name().and_then(|name| name.parse::<Tag>().ok());
     tag.map_or(Name::At(position), Name::Tag)
 }
@@ -204,121 +286,4 @@ fn is_of(entry: &Value, image: &Descriptor) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn image(content: &str) -> Descriptor {
-        Descriptor::of(MediaType::OCI_MANIFEST.into(), content.as_bytes())
-    }
-
-    fn tag(text: &str) -> Tag {
-        text.parse().unwrap()
-    }
-
-    fn put_all(steps: &[(&str, &str)]) -> Vec<u8> {
-        steps.iter().fold(Vec::new(), |text, (content, name)| {
-            let before = (!text.is_empty()).then_some(text.as_slice());
-            let after = with_image(before, &image(content), &[tag(name)]).unwrap();
-            after.unwrap_or(text)
-        })
-    }
-
-    #[test]
-    fn a_tag_moves_and_everything_else_stays() {
-        let text = put_all(&[("one", "a"), ("two", "b"), ("three", "a")]);
-        let entries = entries(&text).unwrap();
-        let seen: Vec<_> = entries
-            .iter()
-            .map(|it| (it.ref_name().unwrap(), it.digest.clone()))
-            .collect();
-        assert_eq!(
-            seen,
-            [("a", image("three").digest), ("b", image("two").digest)]
-        );
-    }
-
-    #[test]
-    fn r13_one_digest_keeps_both_its_tags() {
-        let text = put_all(&[("one", "a"), ("one", "b")]);
-        assert_eq!(entries(&text).unwrap().len(), 2);
-    }
-
-    #[test]
-    fn what_is_so_already_is_not_written_again() {
-        let text = put_all(&[("one", "a")]);
-        assert!(
-            with_image(Some(&text), &image("one"), &[tag("a")])
-                .unwrap()
-                .is_none()
-        );
-        assert!(
-            with_image(Some(&text), &image("one"), &[])
-                .unwrap()
-                .is_none()
-        );
-        assert!(
-            with_image(Some(&text), &image("two"), &[])
-                .unwrap()
-                .is_some()
-        );
-    }
-
-    #[test]
-    fn unknown_fields_and_annotations_survive() {
-        let own = serde_json::to_value(image("own")).unwrap();
-        let text = json!({"schemaVersion": 2, "x": [1], "manifests": [
-            {"mediaType": own["mediaType"], "digest": own["digest"], "size": own["size"],
-             "platform": {"os": "linux", "architecture": "s390x"}, "annotations": {REF_NAME: "own", "k": "v"}},
-            {"mediaType": own["mediaType"], "digest": own["digest"], "size": own["size"],
-             "annotations": {REF_NAME: "own"}}
-        ]});
-        let text = serde_json::to_vec(&text).unwrap();
-        let after = with_image(Some(&text), &image("new"), &[tag("new")])
-            .unwrap()
-            .unwrap();
-        let after = String::from_utf8(after).unwrap();
-        assert!(
-            after.contains("s390x") && after.contains(r#""k":"v""#) && after.contains(r#""x":[1]"#)
-        );
-        let moved = with_image(Some(after.as_bytes()), &image("new"), &[tag("own")])
-            .unwrap()
-            .unwrap();
-        assert_eq!(
-            entries(&moved).unwrap().len(),
-            2,
-            "two entries of one tag become one"
-        );
-    }
-
-    #[test]
-    fn an_empty_or_null_list_is_filled() {
-        for text in [
-            r#"{"schemaVersion":2,"manifests":null}"#,
-            r#"{"schemaVersion":2}"#,
-        ] {
-            let after = with_image(Some(text.as_bytes()), &image("one"), &[tag("a")]).unwrap();
-            assert_eq!(entries(&after.unwrap()).unwrap().len(), 1);
-        }
-    }
-
-    #[test]
-    fn several_images_and_no_choice_lists_them() {
-        let text = put_all(&[("one", "a"), ("two", "b")]);
-        let entries = entries(&text).unwrap();
-        let error = find(&entries, &Name::Sole, "oci:x").unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Ambiguous);
-        assert_eq!(error.to_string(), "oci:x holds 2 images, choose one: a, b");
-        assert!(
-            find(&entries, &Name::Tag(tag("c")), "oci:x")
-                .unwrap()
-                .is_none()
-        );
-        assert_eq!(
-            find(&entries, &Name::At(1), "oci:x")
-                .unwrap()
-                .unwrap()
-                .digest,
-            image("two").digest
-        );
-    }
-}
+mod tests;

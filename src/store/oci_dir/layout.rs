@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use serde::Deserialize;
 use tracing::debug;
 
 use super::files::{Dir, Found, Stamp};
@@ -14,7 +13,7 @@ use super::index;
 use super::ledger::{self, Change, Ledger};
 use crate::error::{Attempt as _, Error, ErrorKind, Result};
 use crate::image::{
-    Algorithm, Body, Config, Descriptor, DiffId, Digest, MANIFEST_LIMIT, Manifest, Name, json,
+    Algorithm, Body, Config, Descriptor, DiffId, Digest, MANIFEST_LIMIT, Manifest, Name,
 };
 use crate::store::blob::{Blob, FileRange};
 use crate::store::{KnownLayer, Presence, WantedLayers, locked};
@@ -52,28 +51,13 @@ impl Layout {
 
     /// Whether `oci-layout` is there and of a version that imgcopy knows.
     pub(super) fn is_marked(&self) -> Result<bool> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Marker {
-            image_layout_version: String,
-        }
-        const KNOWN: json::Known = json::Known {
-            keys: &["imageLayoutVersion"],
-            free: &[],
-        };
         let Some(root) = self.root()? else {
             return Ok(false);
         };
-        let Some((text, _)) = root.read("oci-layout", 1 << 16)? else {
+        let Some((text, _)) = root.read(index::MARKER, index::MARKER_LIMIT)? else {
             return Ok(false);
         };
-        let marker: Marker = json::parse(&text, &KNOWN).attempting(|| "cannot read oci-layout")?;
-        if marker.image_layout_version.starts_with("1.") {
-            return Ok(true);
-        }
-        let version = marker.image_layout_version.escape_debug().to_string();
-        let what = format!("its layout version is {version}; imgcopy knows 1.x");
-        Err(Error::new(ErrorKind::Unsupported, what))
+        index::check_marker(&text).map(|()| true)
     }
 
     /// The entries of `index.json`: none if there is no such file.
@@ -81,45 +65,29 @@ impl Layout {
         let Some(root) = self.root()? else {
             return Ok(Vec::new());
         };
-        match root.read("index.json", index::LIMIT)? {
+        match root.read(index::FILE, index::LIMIT)? {
             Some((text, _)) => index::entries(&text),
             None => Ok(Vec::new()),
         }
     }
 
     pub(super) fn resolve(&self, name: &Name) -> Result<Option<Descriptor>> {
-        let entries = self.entries()?;
-        if let Some(entry) = index::find(&entries, name, &self.to_string())? {
-            return Ok(Some(entry));
-        }
-        match name {
-            Name::Digest(digest) => self.unlisted(digest),
-            _ => Ok(None),
-        }
+        let read = |digest: &Digest| self.read(digest);
+        index::resolve(&self.entries()?, name, &self.to_string(), read)
     }
 
-    /// A manifest that no entry names, such as one image of an index.
-    fn unlisted(&self, digest: &Digest) -> Result<Option<Descriptor>> {
+    /// The bytes of a manifest, not checked yet.
+    fn read(&self, digest: &Digest) -> Result<Option<Vec<u8>>> {
         let Some(dir) = self.blobs(digest.algorithm())? else {
             return Ok(None);
         };
-        let Some((bytes, _)) = dir.read(digest.hex(), MANIFEST_LIMIT)? else {
-            return Ok(None);
-        };
-        let size = bytes.len() as u64;
-        let named = Descriptor::new("".into(), digest.clone(), size);
-        Ok(Some(
-            Manifest::parse(bytes.into(), &named)?.descriptor().clone(),
-        ))
+        let found = dir.read(digest.hex(), MANIFEST_LIMIT)?;
+        Ok(found.map(|(bytes, _)| bytes))
     }
 
     pub(super) fn manifest(&self, descriptor: &Descriptor) -> Result<Manifest> {
-        let stored = match self.blobs(descriptor.digest.algorithm())? {
-            Some(dir) => dir.read(descriptor.digest.hex(), MANIFEST_LIMIT)?,
-            None => None,
-        };
-        let bytes = match (stored, &descriptor.data) {
-            (Some((bytes, _)), _) => Bytes::from(bytes),
+        let bytes = match (self.read(&descriptor.digest)?, &descriptor.data) {
+            (Some(bytes), _) => Bytes::from(bytes),
             (None, Some(data)) => data.clone(),
             (None, None) => return Err(self.missing(&descriptor.digest)),
         };
@@ -129,15 +97,9 @@ impl Layout {
 
     pub(super) fn blob(&self, blob: &Descriptor) -> Result<Blob> {
         match (self.find(&blob.digest)?, &blob.data) {
-            (Found::File(file, stamp), _) if stamp.size == blob.size => {
+            (Found::File(file, stamp), _) => {
+                index::check_size(blob, stamp.size)?;
                 Ok(Blob::file(blob.clone(), FileRange::whole(file)?))
-            }
-            (Found::File(_, stamp), _) => {
-                let what = format!(
-                    "{} has {} bytes, not {}",
-                    blob.digest, stamp.size, blob.size
-                );
-                Err(Error::new(ErrorKind::Corrupt, what))
             }
             (Found::Other(is), _) => Err(Error::new(
                 ErrorKind::Invalid,

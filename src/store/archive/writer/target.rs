@@ -11,6 +11,7 @@ use tempfile::NamedTempFile;
 
 use super::tar::Out;
 use crate::error::{Attempt as _, Error, ErrorKind, Result};
+use crate::image::STDIO;
 
 /// Where the archive goes.
 #[derive(Debug, Clone)]
@@ -28,7 +29,7 @@ pub(super) enum Target {
 impl Target {
     /// Looks what is at `path`; `-` is standard output. Nothing is opened yet.
     pub(super) fn at(path: &Path) -> Result<Self> {
-        if path == Path::new("-") {
+        if path.as_os_str() == STDIO {
             return match rustix::termios::isatty(io::stdout().as_fd()) {
                 true => {
                     let what = "standard output is a terminal: send it into a file or a program";
