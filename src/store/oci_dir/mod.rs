@@ -116,11 +116,7 @@ impl Store for OciDir {
     }
 
     async fn names(&self) -> Result<Vec<Name>> {
-        let entries = self.layout().entries()?;
-        let names = entries.iter().enumerate();
-        Ok(names
-            .map(|(position, entry)| index::name_of(position, entry))
-            .collect())
+        Ok(index::names(&self.layout().entries()?))
     }
 
     async fn manifest(&self, descriptor: &Descriptor) -> Result<Manifest> {
@@ -133,11 +129,7 @@ impl Store for OciDir {
             let entries = writer.layout.entries()?.into_iter();
             // What cannot be read refers to nothing.
             let manifests = entries.filter_map(|entry| writer.layout.manifest(&entry).ok());
-            let referrers = manifests.filter_map(|manifest| {
-                let (own, entry) = manifest.as_referrer()?;
-                (own.digest == subject).then_some(entry)
-            });
-            Ok(referrers.collect())
+            Ok(index::referrers(manifests, &subject))
         })
         .await
     }
@@ -191,7 +183,12 @@ impl Destination for OciDir {
             Role::Child => None,
             Role::Root(tags) => Some(tags.to_vec()),
         };
-        blocking(move || writer.put_manifest(&manifest, tags.as_deref())).await
+        let busy = Arc::clone(&self.busy).read_owned().await;
+        blocking(move || {
+            let _busy = busy;
+            writer.put_manifest(&manifest, tags.as_deref())
+        })
+        .await
     }
 
     async fn delete(&self, name: &Name) -> Result<()> {
