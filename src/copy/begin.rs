@@ -107,6 +107,7 @@ pub(super) async fn changed_root(
 pub(super) fn is_verbatim(job: &Job<'_>) -> bool {
     job.source.promise() == Promise::Digest
         && job.compression.is_none()
+        && job.format.is_none()
         && job.destination.form() == Form::Any
 }
 

@@ -86,7 +86,9 @@ impl Bringing<'_> {
             }
         };
         let blob = job.source.blob(&step.blob).await.map_err(Error::of_piece)?;
-        let mut blob = blob.watched(Arc::new(watch));
+        let mut blob = blob
+            .watched(Arc::new(watch))
+            .called(step.blob.media_type.clone());
         if let (BlobAction::Recompress { to }, Some(workers)) = (&step.action, &self.workers) {
             let is_packed = step.blob.media_type.compression() != Some(Compression::None);
             if let Some(diff_id) = step.diff_id.as_ref().filter(|_| is_packed) {

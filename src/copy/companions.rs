@@ -145,6 +145,7 @@ async fn look(job: &Job<'_>, plan: &Plan) -> Result<Found> {
     if !changed.is_empty() {
         let lost = referrers(job, &changed).await.attempting(what)?;
         let tagged = tagged(job, &changed).await.attempting(what)?;
+        check_signed(job, &lost, &tagged)?;
         found.left_behind = lost.iter().filter(|lost| wanted.takes(lost)).count() + tagged.len();
     }
     debug!(
@@ -153,6 +154,20 @@ async fn look(job: &Job<'_>, plan: &Plan) -> Result<Found> {
         "looked"
     );
     Ok(found)
+}
+
+/// Whoever asks for other manifests breaks the signatures of the old ones, and must say that this is meant.
+fn check_signed(job: &Job<'_>, lost: &[Descriptor], tagged: &[Companion]) -> Result<()> {
+    let asked = job.format.is_some() || job.recompress;
+    let kind =
+        |it: &Descriptor| companion::is_signature(it.artifact_type.as_deref().unwrap_or_default());
+    let named = |it: &Companion| it.tag.as_ref().is_some_and(companion::names_signatures);
+    let is_signed = lost.iter().any(kind) || tagged.iter().any(named);
+    if !asked || !is_signed || !job.companions.signatures {
+        return Ok(());
+    }
+    let what = "the image is signed, and would change on its way: give --remove-signatures if it need not stay signed";
+    Err(Error::new(ErrorKind::Unsupported, what))
 }
 
 async fn referrers(job: &Job<'_>, subjects: &[Digest]) -> Result<Vec<Descriptor>> {

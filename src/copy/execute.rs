@@ -26,6 +26,9 @@ pub struct Outcome {
     /// The digest at the source, if the index was written anew without some of its images.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trimmed_from: Option<Digest>,
+    /// The digest at the source, if the manifest was converted into another format.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub converted_from: Option<Digest>,
     /// How many blobs travelled.
     pub moved: usize,
     /// How many bytes of them were read at the source.
@@ -104,6 +107,11 @@ async fn run(plan: &Plan, job: &Job<'_>, observer: &Arc<dyn Observer>) -> Result
     Ok(Outcome {
         digest,
         trimmed_from: plan.trimmed_from.clone(),
+        converted_from: plan
+            .manifests
+            .last()
+            .and_then(|root| plan.converted.get(&root.manifest.digest))
+            .cloned(),
         moved,
         bytes_read: read,
         bytes_written: written,

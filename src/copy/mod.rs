@@ -15,7 +15,7 @@ use std::sync::Arc;
 use tracing::debug;
 
 use crate::error::{Attempt as _, ErrorKind, Result};
-use crate::image::{Descriptor, Digest, MediaType, Name, Tag};
+use crate::image::{Descriptor, Digest, Format, MediaType, Name, Tag};
 use crate::store::compress::Coding;
 use crate::store::{Destination, Source};
 
@@ -46,6 +46,12 @@ pub struct Job<'a> {
     /// How plain layers are compressed. Without a choice layers stay as they are where the source
     /// promises its digests, and become gzip where it promises only the image ID.
     pub compression: Option<Coding>,
+    /// Whether layers that are compressed already are compressed anew, if that is by another method.
+    pub recompress: bool,
+    /// In whose words manifests are written; without a choice they stay as they are.
+    pub format: Option<Format>,
+    /// Whether a copy that would change a digest is refused.
+    pub preserve_digests: bool,
     /// How many threads compress.
     pub threads: NonZeroUsize,
     /// How many blobs travel at once.
@@ -66,6 +72,9 @@ impl<'a> Job<'a> {
             selection: Selection::All,
             companions: Companions::default(),
             compression: None,
+            recompress: false,
+            format: None,
+            preserve_digests: false,
             threads,
             // One more than compress, so that one can wait for the disk.
             parallel: threads.saturating_add(if is_remote { 6 } else { 1 }),

@@ -30,7 +30,7 @@ pub(super) fn target(survey: &Survey, image: &ImageManifest, layer: &Descriptor)
     let wanted = survey.compression.or(open.then_some(Coding::GZIP))?;
     let changes = match own {
         Compression::None | Compression::Bzip2 | Compression::Xz => own != wanted.compression(),
-        Compression::Gzip | Compression::Zstd => false,
+        Compression::Gzip | Compression::Zstd => survey.recompress && own != wanted.compression(),
     };
     changes.then_some(wanted)
 }
@@ -51,11 +51,13 @@ pub fn plan(survey: &Survey) -> Result<Plan> {
     blobs.sort_by_key(|step| std::cmp::Reverse(step.blob.size));
     let manifests = manifest_steps(survey, &blobs)?;
     check_expected(survey, &manifests)?;
+    check_preserved(survey, &manifests)?;
     Ok(Plan {
         source: survey.source.clone(),
         destination: survey.destination.clone(),
         tags: survey.tags.clone(),
         trimmed_from: survey.trimmed_from.clone(),
+        converted: survey.converted.clone(),
         blobs,
         manifests,
         absent: survey.absent.clone(),
@@ -98,6 +100,22 @@ fn check_expected(survey: &Survey, manifests: &[ManifestStep]) -> Result<()> {
         _ if root.manifest.digest == *expected => return Ok(()),
         _ => format!("the image is {}, not {expected}", root.manifest.digest),
     };
+    Err(Error::new(ErrorKind::Invalid, what))
+}
+
+/// Some users rather have no copy than one of another digest.
+fn check_preserved(survey: &Survey, manifests: &[ManifestStep]) -> Result<()> {
+    let rewritten = manifests
+        .iter()
+        .find(|step| step.action == ManifestAction::Rewrite);
+    let why = match rewritten {
+        _ if !survey.preserve_digests => return Ok(()),
+        Some(step) => step.because.to_string(),
+        None if survey.trimmed_from.is_some() => Reason::Trimmed.to_string(),
+        None if !survey.converted.is_empty() => "it is converted".to_string(),
+        None => return Ok(()),
+    };
+    let what = format!("its digest would change, and --preserve-digests forbids it: {why}");
     Err(Error::new(ErrorKind::Invalid, what))
 }
 
@@ -185,8 +203,9 @@ fn recompressed(survey: &Survey, layer: &SurveyedLayer<'_>, to: Coding) -> Resul
         }
         None => (
             BlobAction::Recompress { to },
-            match to.compression() {
-                Compression::None => Reason::Packed(own),
+            match own {
+                _ if survey.form == Form::PlainImages => Reason::Packed(own),
+                Compression::Gzip | Compression::Zstd => Reason::Recompressed(own),
                 _ => Reason::Plain(own),
             },
         ),

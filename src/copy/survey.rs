@@ -38,6 +38,12 @@ pub struct Survey {
     /// What the index is called at the source, if not all of its images are wanted and it is
     /// written anew without the others.
     pub trimmed_from: Option<Digest>,
+    /// Whether layers that are compressed already are compressed anew.
+    pub recompress: bool,
+    /// Whether no digest may change.
+    pub preserve_digests: bool,
+    /// What manifests that were converted are called at the source, by what they are called now.
+    pub converted: BTreeMap<Digest, Digest>,
     /// Every manifest of the image that had to be read, children before parents.
     pub images: Vec<SurveyedImage>,
     /// Manifests that were not read because the destination vouches for them and all below; the
@@ -96,7 +102,7 @@ pub async fn survey(job: &Job<'_>) -> Result<Survey> {
         return Ok(settled(job, stands, chosen.trimmed_from));
     }
     let there = root_presence(job, &stands, &chosen.root).await?;
-    let graph = match there {
+    let mut graph = match there {
         Presence::Vouched => Graph {
             kept: chosen.root.children().to_vec(),
             manifests: vec![chosen.root],
@@ -104,6 +110,10 @@ pub async fn survey(job: &Job<'_>) -> Result<Survey> {
         },
         _ => graph(job, chosen.root, &chosen.left_out).await?,
     };
+    let mut converted = BTreeMap::new();
+    if let Some(format) = job.format {
+        (graph.manifests, converted) = Manifest::all_in_format(graph.manifests, format)?;
+    }
     let root = graph.manifests.last().map(Manifest::descriptor);
     let mut survey = Survey {
         presence: root
@@ -113,6 +123,7 @@ pub async fn survey(job: &Job<'_>) -> Result<Survey> {
         kept: graph.kept,
         absent: graph.absent,
         trimmed_from: chosen.trimmed_from,
+        converted,
         ..begun(job, current(job, stands, &graph.manifests).await)
     };
     for manifest in graph.manifests {
@@ -138,6 +149,9 @@ fn begun(job: &Job<'_>, current: Vec<Option<Standing>>) -> Survey {
         promise: job.source.promise(),
         form: job.destination.form(),
         compression: job.compression,
+        recompress: job.recompress,
+        preserve_digests: job.preserve_digests,
+        converted: BTreeMap::new(),
         tags: job.tags.clone(),
         expected: job.expected.clone(),
         trimmed_from: None,

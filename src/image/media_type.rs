@@ -70,6 +70,25 @@ pub enum MediaKind {
     Other,
 }
 
+/// In whose words manifests are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// Those of the OCI image specification.
+    Oci,
+    /// Docker's "Image Manifest Version 2, Schema 2" and its list.
+    V2s2,
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Format::Oci => "oci",
+            Format::V2s2 => "v2s2",
+        })
+    }
+}
+
 /// A media type, kept as it was written.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, Default)]
 #[serde(transparent)]
@@ -161,6 +180,32 @@ impl MediaType {
         }
     }
 
+    /// What the same thing is called in another format. `None` if that has no word for it: Docker's
+    /// types know neither zstd nor artifacts. In OCI's format everything may stand.
+    pub fn in_format(&self, format: Format) -> Option<Self> {
+        let is_oci = format == Format::Oci;
+        let text = match (self.kind(), is_oci) {
+            (MediaKind::Index, true) => Self::OCI_INDEX,
+            (MediaKind::Index, false) => Self::DOCKER_INDEX,
+            (MediaKind::Manifest, true) => Self::OCI_MANIFEST,
+            (MediaKind::Manifest, false) => Self::DOCKER_MANIFEST,
+            (MediaKind::Config, true) => Self::OCI_CONFIG,
+            (MediaKind::Config, false) => Self::DOCKER_CONFIG,
+            (MediaKind::Layer(compression), _) => {
+                let base = match (self.is_foreign_layer(), is_oci) {
+                    (true, true) => Self::OCI_FOREIGN,
+                    (true, false) => Self::DOCKER_FOREIGN,
+                    (false, true) => Self::OCI_LAYER,
+                    (false, false) => Self::DOCKER_LAYER,
+                };
+                return Self::new(base).with_compression(compression);
+            }
+            (MediaKind::Other, true) => return Some(self.clone()),
+            (MediaKind::Other, false) | (MediaKind::Schema1, _) => return None,
+        };
+        Some(Self::new(text))
+    }
+
     fn layer_parts(&self) -> Option<(&'static str, Compression)> {
         const BASES: [&str; 4] = [
             MediaType::OCI_LAYER,
@@ -234,6 +279,36 @@ mod tests {
             MediaType::from("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip")
                 .is_foreign_layer()
         );
+    }
+
+    #[test]
+    fn formats_have_words_for_each_other() {
+        let pairs = [
+            (MediaType::OCI_INDEX, MediaType::DOCKER_INDEX),
+            (MediaType::OCI_MANIFEST, MediaType::DOCKER_MANIFEST),
+            (MediaType::OCI_CONFIG, MediaType::DOCKER_CONFIG),
+            (MediaType::OCI_LAYER, MediaType::DOCKER_LAYER),
+            (
+                "application/vnd.oci.image.layer.v1.tar+gzip",
+                "application/vnd.docker.image.rootfs.diff.tar.gzip",
+            ),
+            (
+                "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip",
+                "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
+            ),
+        ];
+        for (oci, docker) in pairs {
+            for own in [oci, docker] {
+                let own = MediaType::from(own);
+                assert_eq!(own.in_format(Format::Oci).unwrap().as_str(), oci);
+                assert_eq!(own.in_format(Format::V2s2).unwrap().as_str(), docker);
+            }
+        }
+        for only_oci in ["application/vnd.oci.image.layer.v1.tar+zstd", "text/plain"] {
+            let own = MediaType::from(only_oci);
+            assert_eq!(own.in_format(Format::Oci), Some(own.clone()));
+            assert_eq!(own.in_format(Format::V2s2), None);
+        }
     }
 
     #[test]

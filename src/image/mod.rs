@@ -2,6 +2,7 @@
 
 pub(crate) mod companion;
 mod config;
+mod convert;
 mod descriptor;
 mod digest;
 pub(crate) mod json;
@@ -17,7 +18,7 @@ pub use config::{Config, HistoryEntry, RunConfig};
 pub use descriptor::{Descriptor, REF_NAME};
 pub use digest::{Algorithm, DiffId, Digest, Hasher};
 pub use manifest::{Body, ImageManifest, Index, MANIFEST_LIMIT, Manifest};
-pub use media_type::{Compression, MediaKind, MediaType};
+pub use media_type::{Compression, Format, MediaKind, MediaType};
 pub use name::{Name, Tag};
 pub use platform::Platform;
 pub use reference::{Reference, STDIO};

@@ -12,6 +12,8 @@ use crate::login::{LoginArgs, LogoutArgs};
 use crate::platforms::{PlatformArgs, SelectionArgs};
 use crate::reach::{BothSides, OneSide};
 use crate::referrers::CompanionArgs;
+use crate::shell::{CompletionsArgs, ManArgs};
+use crate::upkeep::{DeleteArgs, GcArgs, TagArgs};
 
 /// Copies container images: plans first, then streams only what is missing, every byte verified
 #[derive(Debug, Parser)]
@@ -96,7 +98,7 @@ pub(crate) enum Verb {
     /// Forget the credentials for a registry
     Logout(LogoutArgs),
     /// Print what completes command lines in a shell
-    #[command(after_help = COMPLETIONS_EXAMPLES, hide = true)]
+    #[command(hide = true)]
     Completions(CompletionsArgs),
     /// Write the manual pages into a directory
     #[command(hide = true)]
@@ -120,6 +122,15 @@ pub(crate) struct CopyArgs {
 
     #[command(flatten)]
     pub(crate) job: JobArgs,
+
+    /// Convert manifests into another format; digests change
+    #[arg(
+        short,
+        long,
+        value_name = "FORMAT",
+        conflicts_with = "preserve_digests"
+    )]
+    pub(crate) format: Option<ManifestFormat>,
 
     /// Write the digest of the copied image into a file, too
     #[arg(long, value_name = "FILE")]
@@ -145,6 +156,10 @@ pub(crate) struct PlanArgs {
     #[command(flatten)]
     pub(crate) job: JobArgs,
 
+    /// Convert manifests into another format; digests change
+    #[arg(long, value_name = "FORMAT", conflicts_with = "preserve_digests")]
+    pub(crate) manifest_format: Option<ManifestFormat>,
+
     /// How the plan is shown
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub(crate) format: Format,
@@ -163,6 +178,14 @@ pub(crate) struct JobArgs {
     /// How hard: gzip 1 to 12 [default: 1], zstd 1 to 19 [default: 2]
     #[arg(long, visible_alias = "dest-compress-level", value_name = "LEVEL")]
     pub(crate) compression_level: Option<i32>,
+
+    /// Compress layers anew that are compressed by another method already
+    #[arg(long, requires = "compression")]
+    pub(crate) recompress: bool,
+
+    /// Fail rather than change a digest
+    #[arg(long, conflicts_with = "recompress")]
+    pub(crate) preserve_digests: bool,
 
     /// Read blobs that are at the destination already again, even if imgcopy wrote them
     #[arg(long)]
@@ -233,62 +256,6 @@ fn inspect_format(text: &str) -> Result<Format, String> {
     }
 }
 
-const COMPLETIONS_EXAMPLES: &str = "\
-Examples:
-  imgcopy completions bash > /etc/bash_completion.d/imgcopy
-  imgcopy completions zsh > ~/.zfunc/_imgcopy
-  imgcopy completions fish > ~/.config/fish/completions/imgcopy.fish";
-
-#[derive(Debug, Args)]
-pub(crate) struct CompletionsArgs {
-    /// The shell
-    pub(crate) shell: clap_complete::Shell,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ManArgs {
-    /// Where the pages go
-    #[arg(value_name = "DIR")]
-    pub(crate) directory: PathBuf,
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = TAG_EXAMPLES)]
-pub(crate) struct TagArgs {
-    /// The image
-    pub(crate) reference: Reference,
-
-    /// The name that it gets; another image that has it loses it
-    #[arg(value_name = "NEW")]
-    pub(crate) tag: Tag,
-
-    #[command(flatten)]
-    pub(crate) reach: OneSide,
-}
-
-const TAG_EXAMPLES: &str = "\
-Examples:
-  imgcopy tag docker://registry.example/team/app:1.2 stable
-  imgcopy tag oci:mirror:app-1.2 app-latest";
-
-#[derive(Debug, Args)]
-#[command(after_help = GC_EXAMPLES)]
-pub(crate) struct GcArgs {
-    /// The OCI directory
-    pub(crate) reference: Reference,
-
-    /// Only list what would be removed
-    #[arg(long)]
-    pub(crate) dry_run: bool,
-}
-
-const GC_EXAMPLES: &str = "\
-Examples:
-  imgcopy gc oci:mirror --dry-run
-  imgcopy gc oci:mirror
-
-No other tool may write to the directory meanwhile; if an imgcopy does, nothing is removed.";
-
 #[derive(Debug, Args)]
 pub(crate) struct TagsArgs {
     /// The place
@@ -306,19 +273,6 @@ pub(crate) struct TagsArgs {
 pub(crate) struct ListTagsArgs {
     /// The place
     pub(crate) reference: Reference,
-
-    #[command(flatten)]
-    pub(crate) reach: OneSide,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct DeleteArgs {
-    /// The image
-    pub(crate) reference: Reference,
-
-    /// Also where the image has other tags, which a registry deletes together
-    #[arg(long)]
-    pub(crate) all_tags: bool,
 
     #[command(flatten)]
     pub(crate) reach: OneSide,
@@ -359,6 +313,24 @@ impl From<Method> for Compression {
             Method::Gzip => Compression::Gzip,
             Method::Zstd => Compression::Zstd,
             Method::None => Compression::None,
+        }
+    }
+}
+
+/// In whose words manifests are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ManifestFormat {
+    /// OCI's
+    Oci,
+    /// Docker's, of today
+    V2s2,
+}
+
+impl From<ManifestFormat> for imgcopy::image::Format {
+    fn from(format: ManifestFormat) -> Self {
+        match format {
+            ManifestFormat::Oci => Self::Oci,
+            ManifestFormat::V2s2 => Self::V2s2,
         }
     }
 }

@@ -42,7 +42,7 @@ pub(crate) async fn copy(args: CopyArgs) -> Ended {
         }
     };
     let what = format!("cannot copy {} to {destination}", listed(sources));
-    let opened = Jobs::open(sources, destination, &args.job).await?;
+    let opened = Jobs::open(sources, destination, &args.job, args.format.map(Into::into)).await?;
     let observer = progress::observer(args.progress, args.quiet);
     let copied = match opened.jobs().as_slice() {
         [one] => copy::copy(one, &observer)
@@ -86,7 +86,13 @@ pub(crate) async fn plan(args: PlanArgs) -> Ended {
         "cannot plan a copy of {} to {}",
         args.source, args.destination
     );
-    let opened = Jobs::open(&[args.source], &args.destination, &args.job).await?;
+    let opened = Jobs::open(
+        &[args.source],
+        &args.destination,
+        &args.job,
+        args.manifest_format.map(Into::into),
+    )
+    .await?;
     let mut plans = Vec::new();
     for job in opened.jobs() {
         let survey = copy::survey(&job).await;

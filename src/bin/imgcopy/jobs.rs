@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 
 use imgcopy::copy::{Companions, Job, Selection};
 use imgcopy::error::{Error, ErrorKind, Result};
-use imgcopy::image::{Compression, Digest, Name, Reference, RepoTag, Tag};
+use imgcopy::image::{Compression, Digest, Format, Name, Reference, RepoTag, Tag};
 use imgcopy::store::compress::Coding;
 use imgcopy::store::{Destination, Form, Source, open_destination, open_source};
 
@@ -20,6 +20,9 @@ pub(crate) struct Jobs {
     selection: Selection,
     companions: Companions,
     compression: Option<Coding>,
+    recompress: bool,
+    preserve_digests: bool,
+    format: Option<Format>,
     threads: NonZeroUsize,
     parallel: Option<NonZeroUsize>,
     pub(crate) reached: Reached,
@@ -38,6 +41,7 @@ impl Jobs {
         sources: &[Reference],
         destination: &Reference,
         args: &JobArgs,
+        format: Option<Format>,
     ) -> std::result::Result<Self, Failure> {
         let compression = coding(args).map_err(Failure::Usage)?;
         let selection = args.selection.selection().map_err(Failure::Usage)?;
@@ -66,6 +70,9 @@ impl Jobs {
             selection,
             companions: args.companions.companions(),
             compression,
+            recompress: args.recompress,
+            preserve_digests: args.preserve_digests,
+            format,
             threads: args.threads.unwrap_or_else(cores),
             parallel: args.parallel,
             reached,
@@ -111,6 +118,9 @@ impl Jobs {
             selection: self.selection.clone(),
             companions: self.companions.clone(),
             compression: self.compression,
+            recompress: self.recompress,
+            preserve_digests: self.preserve_digests,
+            format: self.format,
             threads: self.threads,
             parallel: self.parallel.unwrap_or(new.parallel),
             ..new

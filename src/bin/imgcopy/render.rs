@@ -184,6 +184,12 @@ pub(crate) fn summary(outcome: &Outcome, elapsed: Duration) {
         );
     }
     tell(&line);
+    if let Some(old) = &outcome.converted_from {
+        tell(&format!(
+            "the manifest was converted: {old} became {}",
+            outcome.digest
+        ));
+    }
     if let Some(old) = &outcome.trimmed_from {
         tell(&format!(
             "the index was written anew with fewer images: {old} became {}",

@@ -1,14 +1,35 @@
 //! What shells and manuals know of the command, made from what can be typed.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::CommandFactory as _;
+use clap::{Args, CommandFactory as _};
 
 use imgcopy::error::Attempt as _;
 
-use crate::args::{Cli, CompletionsArgs, ManArgs};
+use crate::args::Cli;
 use crate::commands::Ended;
 use crate::render;
+
+const COMPLETIONS_EXAMPLES: &str = "\
+Examples:
+  imgcopy completions bash > /etc/bash_completion.d/imgcopy
+  imgcopy completions zsh > ~/.zfunc/_imgcopy
+  imgcopy completions fish > ~/.config/fish/completions/imgcopy.fish";
+
+#[derive(Debug, Args)]
+#[command(after_help = COMPLETIONS_EXAMPLES)]
+pub(crate) struct CompletionsArgs {
+    /// The shell
+    pub(crate) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ManArgs {
+    /// Where the pages go
+    #[arg(value_name = "DIR")]
+    pub(crate) directory: PathBuf,
+}
 
 pub(crate) fn completions(args: &CompletionsArgs) -> ExitCode {
     let mut script = Vec::new();

@@ -1,14 +1,66 @@
 //! The verbs that change a place itself: names, deletions, and what is left over.
 
+use clap::Args;
+
 use imgcopy::error::{Attempt as _, Error, ErrorKind};
 use imgcopy::image::{Name, Reference, Tag};
 use imgcopy::inspect;
 use imgcopy::store::oci_dir::OciDir;
 use imgcopy::store::{Role, open_destination, open_to_delete};
 
-use crate::args::{DeleteArgs, GcArgs, TagArgs};
 use crate::commands::{Ended, Failure};
+use crate::reach::OneSide;
 use crate::render;
+
+#[derive(Debug, Args)]
+#[command(after_help = TAG_EXAMPLES)]
+pub(crate) struct TagArgs {
+    /// The image
+    pub(crate) reference: Reference,
+
+    /// The name that it gets; another image that has it loses it
+    #[arg(value_name = "NEW")]
+    pub(crate) tag: Tag,
+
+    #[command(flatten)]
+    pub(crate) reach: OneSide,
+}
+
+const TAG_EXAMPLES: &str = "\
+Examples:
+  imgcopy tag docker://registry.example/team/app:1.2 stable
+  imgcopy tag oci:mirror:app-1.2 app-latest";
+
+#[derive(Debug, Args)]
+#[command(after_help = GC_EXAMPLES)]
+pub(crate) struct GcArgs {
+    /// The OCI directory
+    pub(crate) reference: Reference,
+
+    /// Only list what would be removed
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+const GC_EXAMPLES: &str = "\
+Examples:
+  imgcopy gc oci:mirror --dry-run
+  imgcopy gc oci:mirror
+
+No other tool may write to the directory meanwhile; if an imgcopy does, nothing is removed.";
+
+#[derive(Debug, Args)]
+pub(crate) struct DeleteArgs {
+    /// The image
+    pub(crate) reference: Reference,
+
+    /// Also where the image has other tags, which a registry deletes together
+    #[arg(long)]
+    pub(crate) all_tags: bool,
+
+    #[command(flatten)]
+    pub(crate) reach: OneSide,
+}
 
 pub(crate) async fn tag(args: TagArgs) -> Ended {
     let (reference, tag) = (&args.reference, &args.tag);

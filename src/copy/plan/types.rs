@@ -1,5 +1,6 @@
 //! A plan: what will be done, and why. Plain data.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Serialize, Serializer};
@@ -20,6 +21,9 @@ pub struct Plan {
     /// What the index is called at the source, if it is written anew without some of its images.
     #[serde(rename = "trimmedFrom", skip_serializing_if = "Option::is_none")]
     pub trimmed_from: Option<Digest>,
+    /// What manifests that are converted are called at the source, by what they are called afterwards.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub converted: BTreeMap<Digest, Digest>,
     /// Each config and layer once, the largest first.
     pub blobs: Vec<BlobStep>,
     /// Each manifest once, children before parents; the last one gets the names.
@@ -118,6 +122,8 @@ pub enum Reason {
     Plain(Compression),
     /// The destination takes plain layers only.
     Packed(Compression),
+    /// It is to be compressed by another method.
+    Recompressed(Compression),
     /// Its pieces are called otherwise at the destination.
     LayersChanged,
     /// Some of its images are not wanted, so it is written anew.
@@ -142,6 +148,7 @@ impl fmt::Display for Reason {
             Reason::Plain(Compression::None) => f.write_str("plain at the source"),
             Reason::Plain(other) => write!(f, "{other} is no form for layers"),
             Reason::Packed(own) => write!(f, "{own}, and the destination takes plain layers"),
+            Reason::Recompressed(own) => write!(f, "{own}, to be compressed anew"),
             Reason::LayersChanged => f.write_str("its layers change"),
             Reason::Trimmed => f.write_str("not all of its images are wanted"),
             Reason::ChildrenChanged => f.write_str("its images change"),
@@ -193,8 +200,14 @@ impl Plan {
             .filter(|entry| entry.attests().is_some())
             .map(|entry| &entry.digest)
             .collect();
-        for step in &self.manifests {
+        let last = self.manifests.len().saturating_sub(1);
+        for (position, step) in self.manifests.iter().enumerate() {
             let digest = step.manifest.digest.clone();
+            let trimmed = self.trimmed_from.as_ref().filter(|_| position == last);
+            if let Some(old) = trimmed.or(self.converted.get(&digest)) {
+                subjects.1.push(old.clone());
+                continue;
+            }
             let is_kept = match &step.action {
                 ManifestAction::Keep(stored) => *stored == digest,
                 ManifestAction::Rewrite => false,
@@ -205,10 +218,6 @@ impl Plan {
                 (true, false) => subjects.0.push(digest),
                 (false, false) => subjects.1.push(digest),
             }
-        }
-        if let Some(old) = &self.trimmed_from {
-            subjects.0.pop();
-            subjects.1.push(old.clone());
         }
         subjects
     }

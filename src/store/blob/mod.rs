@@ -126,6 +126,13 @@ impl Blob {
         self
     }
 
+    /// Says in other words what it is.
+    #[must_use]
+    pub(crate) fn called(mut self, media_type: MediaType) -> Self {
+        self.descriptor.media_type = media_type;
+        self
+    }
+
     /// What it is called at its source.
     pub fn descriptor(&self) -> &Descriptor {
         &self.descriptor
