@@ -10,6 +10,7 @@ use imgcopy::error::ErrorKind;
 use imgcopy::image::{Descriptor, Digest, Manifest, MediaType, Name, Tag};
 use imgcopy::store::archive::OciArchive;
 use imgcopy::store::blob::Blob;
+use imgcopy::store::dir::Dir;
 use imgcopy::store::oci_dir::OciDir;
 use imgcopy::store::{Destination, Memory, Presence, Role, Source};
 
@@ -19,6 +20,14 @@ impl<T: Source + Destination> Place for T {}
 
 /// Runs one clause of the contract over a fresh one of every place.
 async fn over_every_place(clause: impl AsyncFn(Arc<dyn Place>)) {
+    let directory = tempfile::tempdir().unwrap();
+    let dir = Dir::open_or_new(&directory.path().join("new/dir")).unwrap();
+    clause(Arc::new(dir)).await;
+    over_places_with_names(clause).await;
+}
+
+/// The same over those places that hold several images and give them names.
+async fn over_places_with_names(clause: impl AsyncFn(Arc<dyn Place>)) {
     let directory = tempfile::tempdir().unwrap();
     clause(Arc::new(Memory::new())).await;
     clause(Arc::new(
@@ -119,6 +128,15 @@ async fn an_empty_place_has_nothing_and_says_so_without_error() {
 }
 
 #[tokio::test]
+async fn nothing_has_a_tag_in_an_empty_place() {
+    over_places_with_names(async |place| {
+        let name = Name::Tag(tag("x"));
+        assert_eq!(place.resolve(&name).await.unwrap(), None);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn what_was_put_is_there_and_comes_back() {
     over_every_place(async |place| {
         let stored = place.put_blob(blob("content")).await.unwrap();
@@ -152,7 +170,7 @@ async fn a_wrong_blob_leaves_nothing() {
 
 #[tokio::test]
 async fn putting_twice_is_as_good_as_once() {
-    over_every_place(async |place| {
+    over_places_with_names(async |place| {
         let first = put_image(&*place, "layer", &[tag("a")]).await;
         let second = put_image(&*place, "layer", &[tag("a")]).await;
         assert_eq!(first.descriptor(), second.descriptor());
@@ -194,7 +212,7 @@ async fn an_image_is_found_by_each_of_its_names() {
 
 #[tokio::test]
 async fn a_tag_moves_and_the_other_image_stays() {
-    over_every_place(async |place| {
+    over_places_with_names(async |place| {
         let old = put_image(&*place, "old", &[tag("latest"), tag("v1")]).await;
         let new = put_image(&*place, "new", &[tag("latest")]).await;
         let stands_for = async |name: &str| {
@@ -243,7 +261,7 @@ async fn several_images_and_no_choice_is_ambiguous() {
 
 #[tokio::test]
 async fn r11_a_child_is_not_given_out_before_its_parent() {
-    over_every_place(async |place| {
+    over_places_with_names(async |place| {
         let image = put_image(&*place, "layer", &[tag("other")]).await;
         let entry = serde_json::to_string(image.descriptor()).unwrap();
         let index = Bytes::from(format!(r#"{{"schemaVersion":2,"manifests":[{entry}]}}"#));
@@ -265,14 +283,26 @@ async fn an_image_with_a_missing_piece_is_never_given_out() {
         let config = place.put_blob(blob("config")).await.unwrap();
         let missing = blob("missing").descriptor().clone();
         let image = Manifest::image(&config, &[missing]).unwrap();
-        let put = place
-            .put_manifest(&image, Role::Root(&[tag("latest")]))
-            .await;
+        let put = place.put_manifest(&image, Role::Root(&[])).await;
         assert!(put.is_err());
-        assert_eq!(
-            place.resolve(&Name::Tag(tag("latest"))).await.unwrap(),
-            None
-        );
+        assert_eq!(place.names().await.unwrap(), []);
+        assert_eq!(place.resolve(&Name::Sole).await.unwrap(), None);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_whole_image_takes_the_place_of_one_without_a_name_or_stands_beside_it() {
+    over_every_place(async |place| {
+        put_image(&*place, "old", &[]).await;
+        let new = put_image(&*place, "new", &[]).await;
+        let last = place.names().await.unwrap().pop().unwrap();
+        let found = place.resolve(&last).await.unwrap().unwrap();
+        assert_eq!(found.digest, new.descriptor().digest);
+        let read = place.manifest(&found).await.unwrap();
+        for blob in read.blobs() {
+            place.blob(blob).await.unwrap().bytes(99).await.unwrap();
+        }
     })
     .await;
 }
@@ -281,9 +311,15 @@ async fn an_image_with_a_missing_piece_is_never_given_out() {
 async fn looking_changes_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("layout");
-    let place = OciDir::open_or_new(&path).unwrap();
-    place.presence(blob("x").descriptor()).await.unwrap();
-    place.finish().await.unwrap();
-    place.discard().await.unwrap();
-    assert!(!path.exists());
+    let places: [Box<dyn Place>; 2] = [
+        Box::new(OciDir::open_or_new(&path).unwrap()),
+        Box::new(Dir::open_or_new(&path).unwrap()),
+    ];
+    for place in places {
+        place.presence(blob("x").descriptor()).await.unwrap();
+        place.names().await.unwrap();
+        place.finish().await.unwrap();
+        place.discard().await.unwrap();
+        assert!(!path.exists());
+    }
 }

@@ -13,7 +13,7 @@ use tracing::debug;
 use super::{Job, Observer, Plan, Selection};
 use crate::error::{Attempt as _, Error, ErrorKind, Result};
 use crate::image::{Descriptor, Digest, Name, Tag, companion};
-use crate::store::{Form, Promise};
+use crate::store::Promise;
 
 /// What of it goes along.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,6 +71,8 @@ pub(super) struct Found {
     pub(super) companions: Vec<Companion>,
     /// What is not copied because the image it belongs to changes on its way.
     pub(super) left_behind: usize,
+    /// What is not copied because the destination has no place for it.
+    pub(super) no_place: usize,
     /// Why nobody can tell what belongs to the image, although the image itself can be read.
     pub(super) unknown: Option<String>,
 }
@@ -111,49 +113,69 @@ async fn look(job: &Job<'_>, plan: &Plan) -> Result<Found> {
             job.source
         )
     };
-    let (mut kept, mut changed) = plan.subjects();
-    if job.destination.form() == Form::PlainImages {
-        changed.append(&mut kept);
-    }
+    let (kept, changed) = plan.subjects();
     let mut found = Found::default();
-    let mut seen: BTreeSet<Digest> = kept.iter().chain(&changed).cloned().collect();
-    let mut subjects = kept.clone();
-    for _ in 0..DEPTH {
-        let listed = referrers(job, &subjects).await.attempting(what)?;
-        let new: Vec<Descriptor> = listed
-            .into_iter()
-            .filter(|referrer| wanted.takes(referrer) && seen.insert(referrer.digest.clone()))
-            .collect();
-        subjects = new.iter().map(|referrer| referrer.digest.clone()).collect();
-        let companions = new.into_iter().map(|descriptor| Companion {
-            descriptor,
-            tag: None,
-        });
-        found.companions.extend(companions);
-        if subjects.is_empty() || found.companions.len() > LIMIT {
-            break;
-        }
+    if wanted.signatures {
+        found.no_place = job.source.loose_signatures().await.attempting(what)?;
     }
-    if found.companions.len() > LIMIT {
-        let what = format!("more than {LIMIT} manifests refer to the image");
-        return Err(Error::new(ErrorKind::Invalid, what));
+    if !job.destination.takes_companions() {
+        let all: Vec<Digest> = kept.into_iter().chain(changed).collect();
+        found.no_place += staying(job, &all).await.attempting(what)?;
+        return Ok(found);
     }
+    found.companions = followed(job, &kept, &changed).await.attempting(what)?;
     found.companions.reverse();
     found
         .companions
         .extend(tagged(job, &kept).await.attempting(what)?);
     if !changed.is_empty() {
-        let lost = referrers(job, &changed).await.attempting(what)?;
-        let tagged = tagged(job, &changed).await.attempting(what)?;
-        check_signed(job, &lost, &tagged)?;
-        found.left_behind = lost.iter().filter(|lost| wanted.takes(lost)).count() + tagged.len();
+        found.left_behind = staying(job, &changed).await.attempting(what)?;
     }
     debug!(
         companions = found.companions.len(),
         left_behind = found.left_behind,
+        no_place = found.no_place,
         "looked"
     );
     Ok(found)
+}
+
+/// What refers to the images, and what refers to that, the nearest first.
+async fn followed(job: &Job<'_>, kept: &[Digest], changed: &[Digest]) -> Result<Vec<Companion>> {
+    let mut found = Vec::new();
+    let mut seen: BTreeSet<Digest> = kept.iter().chain(changed).cloned().collect();
+    let mut subjects = kept.to_vec();
+    for _ in 0..DEPTH {
+        let listed = referrers(job, &subjects).await?;
+        let new: Vec<Descriptor> = listed
+            .into_iter()
+            .filter(|referrer| {
+                job.companions.takes(referrer) && seen.insert(referrer.digest.clone())
+            })
+            .collect();
+        subjects = new.iter().map(|referrer| referrer.digest.clone()).collect();
+        found.extend(new.into_iter().map(|descriptor| Companion {
+            descriptor,
+            tag: None,
+        }));
+        if subjects.is_empty() || found.len() > LIMIT {
+            break;
+        }
+    }
+    if found.len() > LIMIT {
+        let what = format!("more than {LIMIT} manifests refer to the image");
+        return Err(Error::new(ErrorKind::Invalid, what));
+    }
+    Ok(found)
+}
+
+/// How many companions stay where they are.
+async fn staying(job: &Job<'_>, subjects: &[Digest]) -> Result<usize> {
+    let mut referrers = referrers(job, subjects).await?;
+    referrers.retain(|referrer| job.companions.takes(referrer));
+    let tagged = tagged(job, subjects).await?;
+    check_signed(job, &referrers, &tagged)?;
+    Ok(referrers.len() + tagged.len())
 }
 
 /// Whoever asks for other manifests breaks the signatures of the old ones, and must say that this is meant.

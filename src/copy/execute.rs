@@ -49,6 +49,8 @@ pub struct Outcome {
     pub companions: usize,
     /// How many did not, because the image that they belong to changed on its way.
     pub left_behind: usize,
+    /// How many did not, because the destination has no place for them.
+    pub no_place: usize,
     /// Why nobody can tell what belongs to the image, although the image itself was read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub companions_unknown: Option<String>,
@@ -122,6 +124,7 @@ async fn run(plan: &Plan, job: &Job<'_>, observer: &Arc<dyn Observer>) -> Result
         absent: plan.absent.len(),
         companions: found.companions.len(),
         left_behind: found.left_behind,
+        no_place: found.no_place,
         companions_unknown: found.unknown,
         elapsed: Duration::ZERO,
     })

@@ -35,6 +35,11 @@ pub enum Reference {
         /// The image in it.
         name: Name,
     },
+    /// `dir:path`: skopeo's plain directory, which holds one image without a name.
+    Dir {
+        /// The directory. It may hold colons.
+        path: PathBuf,
+    },
     /// `docker://host[:port]/path[:tag][@digest]`: a repository of a registry. Without a tag and a
     /// digest it is `latest`.
     Docker {
@@ -48,15 +53,10 @@ pub enum Reference {
 const DOCKER_ARCHIVE: &str = "docker-archive";
 const OCI_ARCHIVE: &str = "oci-archive";
 const OCI: &str = "oci";
+const DIR: &str = "dir";
 const DOCKER: &str = "docker";
 /// Transports of other tools that this version has no store for.
-const ELSEWHERE: [&str; 5] = [
-    "docker-daemon",
-    "dir",
-    "containers-storage",
-    "sif",
-    "tarball",
-];
+const ELSEWHERE: [&str; 4] = ["docker-daemon", "containers-storage", "sif", "tarball"];
 
 impl Reference {
     /// The image inside the place.
@@ -66,6 +66,7 @@ impl Reference {
             | Reference::OciArchive { name, .. }
             | Reference::OciDir { name, .. }
             | Reference::Docker { name, .. } => name,
+            Reference::Dir { .. } => &Name::Sole,
         }
     }
 
@@ -75,7 +76,7 @@ impl Reference {
             Reference::DockerArchive { path, .. } | Reference::OciArchive { path, .. } => {
                 path.as_os_str() == STDIO
             }
-            Reference::OciDir { .. } | Reference::Docker { .. } => false,
+            Reference::OciDir { .. } | Reference::Dir { .. } | Reference::Docker { .. } => false,
         }
     }
 }
@@ -97,10 +98,12 @@ impl FromStr for Reference {
                 let (path, name) = place(text, rest)?;
                 Ok(Reference::OciDir { path, name })
             }
+            Some((DIR, "")) => Err(no_path(text)),
+            Some((DIR, rest)) => Ok(Reference::Dir { path: rest.into() }),
             Some((DOCKER, rest)) => docker(text, rest),
             Some((transport, _)) if ELSEWHERE.contains(&transport) => {
                 let what = format!(
-                    "{transport}: is no place that this version reads or writes; docker://, oci:, oci-archive: and docker-archive: are"
+                    "{transport}: is no place that this version reads or writes; docker://, oci:, oci-archive:, docker-archive: and dir: are"
                 );
                 Err(Error::new(ErrorKind::Unsupported, what))
             }
@@ -122,8 +125,7 @@ fn place(text: &str, rest: &str) -> Result<(PathBuf, Name)> {
         }
     };
     if path.is_empty() {
-        let what = format!("\"{}\" names no path", text.escape_debug());
-        return Err(Error::new(ErrorKind::Invalid, what));
+        return Err(no_path(text));
     }
     if matches!(name, Name::Digest(_)) && path.contains(':') {
         let what = format!(
@@ -159,6 +161,11 @@ fn docker(text: &str, rest: &str) -> Result<Reference> {
     Ok(Reference::Docker { repository, name })
 }
 
+fn no_path(text: &str) -> Error {
+    let what = format!("\"{}\" names no path", text.escape_debug());
+    Error::new(ErrorKind::Invalid, what)
+}
+
 fn no_transport(text: &str) -> Error {
     let shown = text.escape_debug();
     let advice = if format!("{text}.").contains(".tar.") {
@@ -180,6 +187,7 @@ impl fmt::Display for Reference {
             }
             Reference::OciArchive { path, .. } => write!(f, "{OCI_ARCHIVE}:{}", path.display())?,
             Reference::OciDir { path, .. } => write!(f, "{OCI}:{}", path.display())?,
+            Reference::Dir { path } => write!(f, "{DIR}:{}", path.display())?,
             Reference::Docker { repository, .. } => write!(f, "{DOCKER}://{repository}")?,
         }
         match self.name() {
@@ -208,6 +216,9 @@ mod tests {
             &format!("oci-archive:x.tar@{digest}"),
             "oci:busybox:latest",
             "oci:./dir",
+            "dir:/a/b",
+            "dir:a:b@c:latest",
+            "dir:C:/x y",
             &format!("oci:dir@{digest}"),
             "docker://docker.io/library/busybox:1.36",
             "docker://[::1]:5000/a/b:v1",
@@ -242,6 +253,14 @@ mod tests {
     }
 
     #[test]
+    fn all_of_a_plain_directory_is_a_path() {
+        let reference: Reference = "dir:a:b:c@sha256:0".parse().unwrap();
+        assert_eq!(reference.name(), &Name::Sole);
+        let path = "a:b:c@sha256:0".into();
+        assert_eq!(reference, Reference::Dir { path });
+    }
+
+    #[test]
     fn errors_say_what_to_type() {
         let told = |text: &str| text.parse::<Reference>().unwrap_err().to_string();
         assert!(told("busybox:latest").contains("docker://busybox:latest"));
@@ -251,6 +270,7 @@ mod tests {
         assert!(told("oci-archive::x").contains("no path"));
         assert!(told("tarball:x").contains("oci-archive:"));
         assert!(told(&format!("oci-archive:a:b@{}", Digest::of(b""))).contains("both"));
+        assert!(told("dir:").contains("no path"));
         assert!(told("docker:alpine").contains("docker://HOST"));
         assert!(told("docker://h.example/x:a/b").contains("repository"));
         assert!(told("docker://h.example/x@sha256:ab").contains("digest"));

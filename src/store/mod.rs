@@ -6,6 +6,7 @@
 pub mod archive;
 pub mod blob;
 pub mod compress;
+pub mod dir;
 mod memory;
 pub mod oci_dir;
 mod open;
@@ -104,6 +105,15 @@ pub trait Source: Store {
     /// # Errors
     /// `NotFound` if the place does not have it; `Corrupt` if that can be seen without reading.
     async fn blob(&self, blob: &Descriptor) -> Result<Blob>;
+
+    /// How many signatures lie beside the image in a form that only this kind of place keeps: the
+    /// simple signatures of a `dir:` are no manifests.
+    ///
+    /// # Errors
+    /// Whatever reading the place gives.
+    async fn loose_signatures(&self) -> Result<usize> {
+        Ok(0)
+    }
 }
 
 /// Whether a place has a blob.
@@ -197,6 +207,11 @@ pub trait Destination: Store {
     async fn mount(&self, blob: &Descriptor, from: &Repository) -> Result<bool> {
         let _ = (blob, from);
         Ok(false)
+    }
+
+    /// Whether it can hold what refers to an image beside the image.
+    fn takes_companions(&self) -> bool {
+        true
     }
 
     /// Takes a blob: all of it, or nothing.

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::archive::{DockerArchive, Kind, NewArchive, OciArchive};
+use super::dir::Dir;
 use super::oci_dir::OciDir;
 use super::registry::Registries;
 use super::{Destination, Source};
@@ -23,6 +24,9 @@ pub fn open_source(reference: &Reference, registries: &Registries) -> Result<Box
         }
         Reference::OciDir { path, .. } => {
             OciDir::open(path).map(|directory| Box::new(directory) as Box<dyn Source>)
+        }
+        Reference::Dir { path } => {
+            Dir::open(path).map(|directory| Box::new(directory) as Box<dyn Source>)
         }
         Reference::Docker { repository, .. } => registries
             .source(repository)
@@ -45,6 +49,9 @@ pub fn open_destination(
     match reference {
         Reference::OciDir { path, .. } => OciDir::open_or_new(path)
             .map(|directory| Box::new(directory.deep(deep)) as Box<dyn Destination>)
+            .attempting(|| format!("cannot open {reference}")),
+        Reference::Dir { path } => Dir::open_or_new(path)
+            .map(|directory| Box::new(directory) as Box<dyn Destination>)
             .attempting(|| format!("cannot open {reference}")),
         Reference::Docker { repository, .. } => registries
             .destination(repository)
@@ -75,6 +82,10 @@ pub fn open_to_delete(
         Reference::Docker { repository, .. } => registries
             .to_delete(repository)
             .map(|registry| Box::new(registry) as Box<dyn Destination>),
+        Reference::Dir { .. } => {
+            let what = "a dir: holds one image: remove the directory instead";
+            Err(Error::new(ErrorKind::Unsupported, what))
+        }
         Reference::DockerArchive { .. } | Reference::OciArchive { .. } => {
             let what = "an archive is written in one piece: nothing can be deleted from it";
             Err(Error::new(ErrorKind::Unsupported, what))

@@ -39,6 +39,7 @@ References:
   oci:DIR[:NAME|:@N|@DIGEST]            an OCI image layout
   oci-archive:FILE[:NAME|:@N|@DIGEST]   an OCI layout in a tar; FILE - is stdin or stdout
   docker-archive:FILE[:NAME|:@N]        what `docker save` writes; FILE - is stdin or stdout
+  dir:DIR                               a plain directory, as skopeo writes it
 
 Exit codes: 0 done, 1 failed, 2 no such image, 4 rate limited, 64 wrong usage, 130/143 interrupted";
 

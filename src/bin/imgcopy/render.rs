@@ -184,6 +184,11 @@ pub(crate) fn summary(outcome: &Outcome, elapsed: Duration) {
         );
     }
     tell(&line);
+    remarks(outcome);
+}
+
+/// What changed on the way, and what stayed behind.
+fn remarks(outcome: &Outcome) {
     if let Some(old) = &outcome.converted_from {
         tell(&format!(
             "the manifest was converted: {old} became {}",
@@ -205,6 +210,12 @@ pub(crate) fn summary(outcome: &Outcome, elapsed: Duration) {
         tell(&format!(
             "warning: {} referrers and signatures left behind: what they are for has another digest at the destination",
             outcome.left_behind
+        ));
+    }
+    if outcome.no_place > 0 {
+        tell(&format!(
+            "warning: {} referrers and signatures left behind: the destination has no place for them",
+            outcome.no_place
         ));
     }
 }

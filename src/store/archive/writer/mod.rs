@@ -221,6 +221,10 @@ impl Destination for NewArchive {
         true
     }
 
+    fn takes_companions(&self) -> bool {
+        self.kind.form() == Form::Any
+    }
+
     async fn presence(&self, blob: &Descriptor) -> Result<Presence> {
         Ok(match locked(&self.state).content.has(&blob.digest) {
             true => Presence::Recorded,
