@@ -1,4 +1,4 @@
-//! Connections (C). Names, IPv6 and lost SYNs need more than this machine.
+//! Connections (C). Names and addresses that never answer are in `names`, HTTP/2 in `streams`.
 
 use imgcopy::error::{ErrorKind, Result};
 use imgcopy::store::registry::Options;
@@ -101,6 +101,21 @@ fn f06_a_certificate_that_is_not_trusted_is_the_end() {
     registry.reset_connections(1);
     over_tls(&registry, Some(&authority)).unwrap();
     assert_eq!(registry.plaintext(), 0);
+}
+
+#[test]
+fn f20_a_clock_that_may_be_wrong_is_told() {
+    for (flaw, words) in [
+        (Flaw::Yesterday, "its certificate has expired"),
+        (Flaw::Tomorrow, "its certificate is not valid yet"),
+    ] {
+        let (registry, authority) = with_tls(flaw);
+        let (kind, said) = failed(over_tls(&registry, Some(&authority)));
+        assert_eq!(kind, ErrorKind::Untrusted, "{said}");
+        assert!(said.contains(words), "{said}");
+        assert!(said.contains("this machine's clock"), "{said}");
+        assert_eq!(registry.connections(), 1, "{flaw:?}: {said}");
+    }
 }
 
 #[test]

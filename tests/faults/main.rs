@@ -6,13 +6,17 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod chunks;
 mod commit;
 mod connect;
 mod download;
+mod interrupt;
 mod lists;
 mod manifests;
+mod names;
 mod presence;
 mod resume;
+mod streams;
 mod tokens;
 mod upload;
 mod waits;

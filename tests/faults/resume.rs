@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use imgcopy::error::ErrorKind;
+use imgcopy::store::registry::{Limits, Options, Registries};
 
-use crate::support::registry::{Action, Hangup, Options as Kind};
-use crate::support::tempdir;
-use crate::{Pair, fails, has, impatient, options, range};
+use crate::support::registry::{Action, Fault, Form, Hangup, Image, Options as Kind, Registry};
+use crate::support::{self, tempdir};
+use crate::{FROM, Pair, TO, at, block, copied, fails, has, impatient, options, range};
 
 const LARGE: usize = 3 << 20;
 const MIB: usize = 1 << 20;
@@ -120,6 +121,60 @@ fn f48_a_wrong_part_that_says_it_is_the_right_one_is_found_out() {
     assert_eq!(range(&asked[2]), None, "it began anew");
 }
 
+/// Copies an image and then another one, of which a layer breaks off, in one run. Gives how the
+/// rest of that layer was asked for.
+fn and_another_one(pair: &Pair) -> Option<String> {
+    let other = Image::new(Form::OciGzip, &[LARGE], 8);
+    let digest = pair.from.add(FROM, Some("2"), &other);
+    let layer = support::registry::digest("sha256", &other.blobs[1]);
+    let cut = Action::cut(MIB, Hangup::Reset);
+    pair.from.fail(Fault::on("GET", &layer).then(cut));
+    let registries = Registries::new(options());
+    let beside = registries.beside(options());
+    let tagged = |registry: &Registry, repository: &str, tag: &str| {
+        format!("docker://{}/{repository}:{tag}", registry.host())
+    };
+    for (tag, digest) in [("1", &pair.digest), ("2", &digest)] {
+        let way = [tagged(&pair.from, FROM, tag), tagged(&pair.to, TO, tag)];
+        let result = block(copied(&registries, &beside, [&way[0], &way[1]]));
+        assert_eq!(result.unwrap(), *digest);
+        assert_eq!(pair.to.tag_of(TO, tag).as_ref(), Some(digest));
+    }
+    pair.to.assert_whole(TO);
+    let asked = pair.from.requests("GET", &layer);
+    assert_eq!(asked.len(), 2);
+    range(&asked[1]).map(str::to_string)
+}
+
+#[test]
+fn r05_after_a_wrong_part_the_registry_is_not_asked_for_parts() {
+    let pair = Pair::new(&[LARGE]);
+    pair.from
+        .fail(pair.reads().then(Action::cut(MIB, Hangup::Reset)));
+    let wrong = pair.from.fail(pair.reads().nth(2).then(Action::flip(10)));
+    // Neither when the blob is read again.
+    let cut = Action::cut(2 * MIB, Hangup::Reset);
+    pair.from.fail(pair.reads().nth(3).then(cut));
+    assert_eq!(and_another_one(&pair), None);
+    let asked = pair.asked();
+    let ranges: Vec<_> = asked.iter().map(range).collect();
+    assert_eq!(ranges, [None, Some("bytes=1048576-"), None, None]);
+    assert_eq!(wrong.count(), 1);
+}
+
+#[test]
+fn r05_a_right_part_is_not_held_against_the_registry() {
+    // The layer is read again because its upload begins anew.
+    let pair = Pair::new(&[LARGE]);
+    pair.from
+        .fail(pair.reads().then(Action::cut(MIB, Hangup::Reset)));
+    let lost = Action::error(400, "BLOB_UPLOAD_INVALID", "lost");
+    pair.to.fail(Pair::sends().then(lost));
+    let expected = Some("bytes=1048576-".to_string());
+    assert_eq!(and_another_one(&pair), expected);
+    assert_eq!((pair.asked().len(), pair.puts().len()), (3, 2));
+}
+
 #[test]
 fn f49_another_version_is_not_put_together_with_the_first() {
     let pair = Pair::new(&[LARGE]);
@@ -227,6 +282,59 @@ fn r06_f73_a_source_that_breaks_off_does_not_break_the_upload() {
         assert_eq!((pair.asked().len(), pair.puts().len()), (2, 1));
         assert_eq!(pair.puts()[0].body_len, pair.size(0));
     }
+}
+
+/// Nobody waits long for a source; each side by itself may stand still for long.
+fn hungry() -> Options {
+    let limits = Limits {
+        source: Duration::from_millis(500),
+        ..options().limits
+    };
+    Options {
+        limits,
+        ..options()
+    }
+}
+
+#[test]
+fn r06_an_upload_whose_source_stands_still_begins_anew() {
+    let pair = Pair::new(&[LARGE]);
+    pair.from
+        .fail(pair.reads().then(Action::cut(MIB, Hangup::Stall)));
+    pair.arrived(&pair.copy_with(hungry()));
+    let asked = pair.asked();
+    assert_eq!((asked.len(), pair.puts().len()), (2, 2));
+    assert_eq!(range(&asked[1]), None, "the upload needs all of it");
+    assert!(pair.puts()[0].body_len < pair.size(0));
+    assert_eq!(pair.to.count("POST", ""), 3);
+}
+
+#[test]
+fn r06_a_source_that_always_stands_still_is_named() {
+    let pair = Pair::new(&[LARGE]);
+    pair.from
+        .fail(pair.reads().always().then(Action::cut(MIB, Hangup::Stall)));
+    let mut twice = hungry();
+    twice.retry.times = 1;
+    let words = "stalled at its source: nothing moved for too long; gave up after 2 attempts";
+    fails(pair.copy_with(twice), ErrorKind::Io, words);
+    assert_eq!((pair.asked().len(), pair.puts().len()), (2, 2));
+    pair.unchanged();
+}
+
+#[test]
+fn r06_a_source_that_pauses_for_a_moment_is_waited_for() {
+    let pair = Pair::new(&[LARGE]);
+    // Longer than the destination itself may stand still.
+    let pause = Action::drip(2 * MIB, Duration::from_millis(600));
+    pair.from.fail(pair.reads().then(pause));
+    let mut impatient = impatient();
+    impatient.limits.source = Duration::from_mins(1);
+    let registries = Registries::new(options());
+    let beside = registries.beside(impatient);
+    let way = [at(&pair.from, FROM), at(&pair.to, TO)];
+    pair.arrived(&block(copied(&registries, &beside, [&way[0], &way[1]])));
+    assert_eq!((pair.asked().len(), pair.puts().len()), (1, 1));
 }
 
 #[test]

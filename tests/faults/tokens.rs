@@ -1,6 +1,9 @@
 //! Tokens (T).
 
+use std::time::{Duration, SystemTime};
+
 use imgcopy::error::ErrorKind;
+use rcgen::date_time_ymd;
 use serde_json::{Value, json};
 
 use crate::support::registry::{
@@ -154,4 +157,33 @@ fn f19_a_token_that_is_good_no_more_is_replaced() {
     pair.from.fail(pair.reads().authorized().then(revoked));
     pair.arrived(&pair.copy());
     assert_eq!(tokens.count("GET", "/token"), 2);
+}
+
+#[test]
+fn r10_f20_what_other_clocks_say_of_a_token_changes_nothing() {
+    let day = Duration::from_hours(24);
+    let now = date_time_ymd(1970, 1, 1) + SystemTime::UNIX_EPOCH.elapsed().unwrap();
+    for at in [now - day, now + day] {
+        let rules = TokenRules {
+            expires_in: Some(json!(300)),
+            ..TokenRules::default()
+        };
+        let (pair, tokens) = with_tokens(rules);
+        let (year, month, day) = (at.year(), u8::from(at.month()), at.day());
+        let issued = format!("{year}-{month:02}-{day:02}T12:00:00Z");
+        let date = format!("Thu, 01 Jan {year} 00:00:00 GMT");
+        let skewed = Action::change(move |_, response| {
+            let mut answer: Value = serde_json::from_slice(&response.body).unwrap();
+            answer["issued_at"] = json!(issued);
+            response.body = answer.to_string().into();
+            response.headers.set("Date", date.as_str());
+        });
+        let given = tokens.fail(Fault::on("GET", "/token").always().then(skewed));
+        pair.arrived(&pair.copy());
+        assert_eq!(
+            (given.count(), tokens.count("GET", "/token")),
+            (1, 1),
+            "{at}"
+        );
+    }
 }

@@ -17,7 +17,9 @@ mod upkeep;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::Instant;
 use tracing_subscriber::Layer as _;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -27,8 +29,11 @@ use args::{Cli, Verb};
 use commands::Failure;
 use imgcopy::error::Result;
 
-/// How long threads get to put things away after an interrupt.
+/// How long tasks and threads get to put things away after an interrupt.
 const GRACE: Duration = Duration::from_millis(1500);
+
+/// How often is looked whether they have.
+const LOOK: Duration = Duration::from_millis(5);
 
 fn main() -> ExitCode {
     let cli = match Cli::parse_from(std::env::args_os()) {
@@ -51,20 +56,24 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return render::failure(&error.into()),
     };
-    let code = runtime.block_on(async {
+    let (code, grace) = runtime.block_on(async {
         let mut signals = match Signals::listen() {
             Ok(signals) => signals,
-            Err(error) => return render::failure(&error),
+            Err(error) => return (render::failure(&error), GRACE),
         };
         // In a task of its own: whatever it does, an interrupt is heard.
-        let task = tokio::spawn(run(cli.verb));
+        let mut task = tokio::spawn(run(cli.verb));
         tokio::select! {
-            ended = task => ended.map_or_else(|died| render::died(&died), finished),
-            code = signals.next() => render::interrupted(code),
+            ended = &mut task => (ended.map_or_else(|died| render::died(&died), finished), GRACE),
+            code = signals.next() => {
+                let code = render::interrupted(code);
+                task.abort();
+                (code, signals.settled().await)
+            }
         }
     });
     // Drops what is still going on; threads see that and put things away.
-    runtime.shutdown_timeout(GRACE);
+    runtime.shutdown_timeout(grace);
     code
 }
 
@@ -114,6 +123,23 @@ impl Signals {
         tokio::select! {
             _ = self.interrupt.recv() => 130,
             _ = self.terminate.recv() => 143,
+        }
+    }
+
+    /// Waits until all tasks have ended: those that were begun meanwhile tell registries that their
+    /// uploads are given up. Gives how long threads still get; after a second signal no time at
+    /// all.
+    async fn settled(&mut self) -> Duration {
+        let end = Instant::now() + GRACE;
+        let tasks = Handle::current().metrics();
+        let ended = async {
+            while tasks.num_alive_tasks() > 0 {
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        tokio::select! {
+            _ = tokio::time::timeout_at(end, ended) => end.saturating_duration_since(Instant::now()),
+            _ = self.next() => Duration::ZERO,
         }
     }
 }

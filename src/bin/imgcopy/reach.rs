@@ -259,6 +259,7 @@ impl Side<'_> {
         options.retry.delay = patience.retry_delay;
         options.retry.max_wait = patience.max_retry_wait;
         options.limits.idle = patience.timeout;
+        options.limits.source = patience.timeout * 3 / 4;
         options.limits.answer = patience.timeout;
         options.trusted_realms.clone_from(&patience.trusted_realm);
         Ok(options)

@@ -5,18 +5,20 @@
 //! the certificates that belong to the registry (S-43), which connects to no address that it
 //! should not (S-32).
 
-use std::net::SocketAddr;
-use std::sync::OnceLock;
+mod names;
+
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Certificate, Client, ClientBuilder, Identity, redirect};
 
 use super::conf::CertFiles;
 use super::gate::Line;
-use super::policy::is_public;
 use super::shown;
 use crate::error::{Attempt as _, Error, ErrorKind, Result};
+use names::PublicOnly;
+
+pub(super) use names::Names;
 
 /// How clients are made.
 pub(super) struct Recipe {
@@ -26,6 +28,7 @@ pub(super) struct Recipe {
     pub(super) verified: bool,
     /// The hosts of proxies; without any, none is used.
     pub(super) proxies: Vec<String>,
+    pub(super) names: Names,
 }
 
 /// How a registry is asked: each way has connections of its own.
@@ -134,6 +137,10 @@ impl Recipe {
             .connect_timeout(self.connect)
             .pool_idle_timeout(IDLE)
             .tcp_nodelay(true);
+        let builder = match &self.names.0 {
+            Some(own) => builder.dns_resolver(Arc::clone(own)),
+            None => builder,
+        };
         match self.proxies.is_empty() {
             true => builder.no_proxy(),
             false => builder,
@@ -146,6 +153,7 @@ impl Recipe {
         Ok(match private {
             true => builder,
             false => builder.dns_resolver(PublicOnly {
+                names: self.names.clone(),
                 except: self.proxies.clone(),
             }),
         })
@@ -174,33 +182,5 @@ impl From<reqwest::Error> for Error {
     fn from(error: reqwest::Error) -> Self {
         let told = error.without_url().to_string();
         Error::new(ErrorKind::Io, shown::text(&told))
-    }
-}
-
-/// Finds public addresses only, whatever a name resolves to (S-32).
-struct PublicOnly {
-    /// Proxies, which usually have other addresses.
-    except: Vec<String>,
-}
-
-impl Resolve for PublicOnly {
-    fn resolve(&self, name: Name) -> Resolving {
-        let is_proxy = self
-            .except
-            .iter()
-            .any(|host| host.eq_ignore_ascii_case(name.as_str()));
-        Box::pin(async move {
-            let found: Vec<SocketAddr> =
-                tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
-            let allowed: Vec<SocketAddr> = found
-                .into_iter()
-                .filter(|address| is_proxy || is_public(address.ip()))
-                .collect();
-            if allowed.is_empty() {
-                let what = format!("{} has no public address", shown::text(name.as_str()));
-                return Err(what.into());
-            }
-            Ok(Box::new(allowed.into_iter()) as Addrs)
-        })
     }
 }

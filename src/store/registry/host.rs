@@ -11,11 +11,14 @@ use reqwest::Url;
 use tokio::sync::OnceCell;
 
 use super::auth::Auth;
-use super::clients::{Clients, Recipe, Way};
+use super::clients::{Clients, Names, Recipe, Way};
 use super::conf::{CertFiles, Endpoint};
+use super::download::Part;
 use super::gate::{Gate, Gates, Line};
 use super::options::{Login, Options};
 use super::policy::{Origin, Scheme, Transport, is_public, scheme_for};
+use super::retry::Op;
+use super::trouble::Trouble;
 use crate::error::{Attempt as _, Error, ErrorKind, Result};
 use crate::image::{Digest, Repository};
 use crate::store::locked;
@@ -42,6 +45,10 @@ type Turn = Arc<tokio::sync::Mutex<()>>;
 pub(super) struct Learnt {
     /// It takes blobs in chunks only.
     pub(super) wants_chunks: AtomicBool,
+    /// It gave wrong bytes where it was asked for a part of a blob: no parts are asked for.
+    pub(super) no_ranges: AtomicBool,
+    /// What the rest of a blob was that came by a range, until the blob is read again.
+    resumed: Mutex<BTreeMap<Digest, Part>>,
     /// What each of its repositories surely holds, because it said so or took it from us.
     holds: Mutex<BTreeMap<String, BTreeSet<Digest>>>,
     /// Repositories that are read from: a token for writing asks for them, too (P-08).
@@ -73,6 +80,24 @@ impl Learnt {
         others
             .find(|(_, held)| held.contains(digest))
             .map(|(other, _)| other.clone())
+    }
+
+    /// What came by a range when this blob was read before.
+    pub(super) fn resumed(&self, digest: &Digest) -> Option<Part> {
+        locked(&self.resumed).get(digest).cloned()
+    }
+
+    /// What came by a range, or came when the blob was read again. If these are not the same, ranges
+    /// are not to be trusted.
+    pub(super) fn compare(&self, digest: &Digest, part: Part) {
+        let mut resumed = locked(&self.resumed);
+        match resumed.remove(digest) {
+            None => {
+                resumed.insert(digest.clone(), part);
+            }
+            Some(before) if before.is_wrong(&part) => self.no_ranges.store(true, Ordering::Relaxed),
+            Some(_) => {}
+        }
     }
 
     /// The lock of one blob in one repository.
@@ -115,6 +140,7 @@ impl Host {
                     true => Vec::new(),
                     false => options.proxies.clone(),
                 },
+                names: Names(options.resolver.clone()),
             }),
             auth: Auth::new(registry, login),
             options: Arc::clone(options),
@@ -155,8 +181,14 @@ impl Host {
         let client = self.clients.own(Line::Control, Way::Https)?;
         let mut url = self.at("https")?;
         url.set_path("/v2/");
-        let asked = tokio::time::timeout(PROBE, client.get(url).send()).await;
-        Ok(matches!(asked, Ok(Ok(_))))
+        let spoken = self.repeat(Op::Read, || async {
+            match tokio::time::timeout(PROBE, client.get(url.clone()).send()).await {
+                // Nobody was asked: that says nothing about TLS.
+                Ok(Err(error)) if error.is_dns() => Err(Trouble::from(error)),
+                asked => Ok(matches!(asked, Ok(Ok(_)))),
+            }
+        });
+        Ok(spoken.await?)
     }
 
     pub(super) async fn origin(&self) -> Result<Origin> {
@@ -180,11 +212,13 @@ impl Host {
             if let Ok(address) = host.parse::<IpAddr>() {
                 return !is_public(address);
             }
-            match tokio::net::lookup_host((host, origin.port())).await {
-                Ok(mut found) => found.any(|address| !is_public(address.ip())),
-                // A proxy may know the way.
-                Err(_) => false,
-            }
+            let names = Names(self.options.resolver.clone());
+            let found = match host.parse() {
+                Ok(name) => names.look_up(name, origin.port()).await.unwrap_or_default(),
+                Err(_) => Vec::new(),
+            };
+            // Where nobody knows the name, a proxy may.
+            found.iter().any(|address| !is_public(address.ip()))
         });
         Ok(*found.await)
     }

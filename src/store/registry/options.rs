@@ -1,8 +1,11 @@
 //! How registries are reached: all that a user can say about one side of a copy.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+
+use reqwest::dns::Resolve;
 
 use super::conf::{Places, RegistriesConf};
 use super::credentials::{Credential, Environment, Keyring};
@@ -26,8 +29,12 @@ pub struct Limits {
     pub connect: Duration,
     /// How long a registry may take to begin its answer.
     pub answer: Duration,
-    /// How long nothing may move in a transfer, in either direction.
+    /// How long nothing may move in a transfer; half of it where a blob is read, so that reading can go
+    /// on elsewhere before whoever it is sent to gives up.
     pub idle: Duration,
+    /// How long a registry that is written to has to wait in the middle of a blob for where it comes
+    /// from. Then the upload begins anew: proxies hang up after a minute.
+    pub source: Duration,
     /// How long a registry may take to store what it was sent: those above object stores copy it.
     pub commit: Duration,
     /// How many blobs are read from one registry at once, and how many are written.
@@ -46,6 +53,7 @@ impl Default for Limits {
             connect: Duration::from_secs(10),
             answer: Duration::from_mins(1),
             idle: Duration::from_mins(1),
+            source: Duration::from_secs(45),
             commit: Duration::from_mins(15),
             transfers: 8,
             requests: 16,
@@ -56,7 +64,7 @@ impl Default for Limits {
 }
 
 /// How one side of a copy reaches registries.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Options {
     /// Who we are.
     pub login: Login,
@@ -78,6 +86,25 @@ pub struct Options {
     /// The hosts of the proxies that `HTTPS_PROXY` and the like name. If there are any, they are used
     /// as those variables say; if not, none is, whatever the variables say.
     pub proxies: Vec<String>,
+    /// Where names lead; for programs that have their own answer, and for tests. Without one, the
+    /// system is asked. A name that is an address is never looked up.
+    pub resolver: Option<Arc<dyn Resolve>>,
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("login", &self.login)
+            .field("tls_verify", &self.tls_verify)
+            .field("certificates", &self.certificates)
+            .field("places", &self.places)
+            .field("conf", &self.conf)
+            .field("retry", &self.retry)
+            .field("limits", &self.limits)
+            .field("trusted_realms", &self.trusted_realms)
+            .field("proxies", &self.proxies)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Options {
@@ -108,6 +135,7 @@ impl Options {
             limits: Limits::default(),
             trusted_realms: Vec::new(),
             proxies: Vec::new(),
+            resolver: None,
         }
     }
 }

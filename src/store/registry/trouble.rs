@@ -119,7 +119,9 @@ fn kind_of(status: StatusCode) -> ErrorKind {
 impl From<reqwest::Error> for Trouble {
     /// What a failed connection or transfer means.
     fn from(error: reqwest::Error) -> Self {
-        let failure = Failure::of(&error.without_url());
+        let host = error.url().and_then(|url| url.host_str());
+        let host = host.unwrap_or_default().to_string();
+        let failure = Failure::of(&error.without_url(), host);
         let (signal, kind, what) = failure
             .of_trust()
             .or_else(|| failure.of_proxy())
@@ -135,16 +137,33 @@ impl From<reqwest::Error> for Trouble {
 struct Failure {
     /// The causes, from the outermost to the innermost.
     told: Vec<String>,
+    /// Who was asked.
+    host: String,
     is_connect: bool,
+    is_dns: bool,
     is_timeout: bool,
     broken: Option<io::ErrorKind>,
 }
+
+/// What decides whether a certificate is valid at this time (F-20).
+const CLOCK: &str = "this machine's clock is right: look at that first";
+
+/// How resolvers say that there is no such name, or that nothing has it: glibc, musl, macOS, and those
+/// that programs bring along. Whatever else they say may have passed by the next try (F-01, F-02).
+const NO_SUCH_NAME: [&str; 6] = [
+    "Name or service not known",
+    "No address associated with",
+    "Name does not resolve",
+    "Name has no usable address",
+    "nodename nor servname provided",
+    "no record",
+];
 
 /// What decides, which kind it is, and what is told.
 type Meaning = (Option<Signal>, ErrorKind, String);
 
 impl Failure {
-    fn of(error: &reqwest::Error) -> Self {
+    fn of(error: &reqwest::Error, host: String) -> Self {
         let mut told = Vec::new();
         let mut broken = None;
         let mut cause: Option<&(dyn std::error::Error + 'static)> = error.source();
@@ -160,7 +179,9 @@ impl Failure {
         }
         Self {
             told,
+            host,
             is_connect: error.is_connect(),
+            is_dns: error.is_dns(),
             is_timeout: error.is_timeout(),
             broken,
         }
@@ -188,11 +209,10 @@ impl Failure {
         } else if self.says("UnknownIssuer") {
             "its certificate is from an authority that this machine does not trust (UnknownIssuer)"
                 .to_string()
-        } else if self.says("certificate expired") || self.says("certificate not valid yet") {
-            format!(
-                "{}: if that is wrong, so is this machine's clock",
-                self.last()
-            )
+        } else if self.says("certificate expired") {
+            format!("its certificate has expired, if {CLOCK}")
+        } else if self.says("certificate not valid yet") {
+            format!("its certificate is not valid yet, if {CLOCK}")
         } else if self.says("received fatal alert") || self.is_connect && self.says("certificate") {
             self.last()
         } else {
@@ -232,9 +252,11 @@ impl Failure {
             // A rule of ours, which stays as it is (S-32).
             let what = format!("it is refused: {}", self.last());
             return Some((None, ErrorKind::Denied, what));
-        } else if self.says("dns error") || self.says("failed to lookup address") {
-            let temporary = self.says("emporary failure") || self.says("try again");
-            Signal::Dns { temporary }
+        } else if self.is_dns {
+            let temporary = !NO_SUCH_NAME.iter().any(|text| self.says(text));
+            let what = format!("cannot look up {}: {}", self.host, self.last());
+            let signal = Signal::Dns { temporary };
+            return Some((Some(signal), ErrorKind::Unreachable, what));
         } else if self.is_connect {
             match self.broken {
                 Some(io::ErrorKind::UnexpectedEof) => Signal::Tls,

@@ -9,6 +9,7 @@ use super::fault::{Action, Hangup, Midway};
 use super::link::{BodyEnd, Link, Witness};
 use super::message::{Headers, Request, Response};
 use super::server::{Shared, held};
+use super::streams::Upset;
 
 /// A request that came, and what became of it.
 #[derive(Debug, Clone)]
@@ -114,6 +115,7 @@ impl<'a> Entry<'a> {
                 link.hang_up(Hangup::Close).await;
                 None
             }
+            Err(Break::Upset(upset)) => panic!("HTTP/1.1 has no streams: {upset:?}"),
             Err(Break::Midway(midway)) => {
                 self.midway(link, request, midway).await;
                 None
@@ -146,7 +148,27 @@ impl<'a> Entry<'a> {
             }
             Action::Raw(bytes) => return Err(Break::Raw(bytes)),
             Action::Midway { then, .. } => return Err(Break::Midway(then)),
+            Action::Upset(upset) => return Err(Break::Upset(upset)),
         })
+    }
+
+    /// The answer to a request on a stream of HTTP/2, whose body has come. Of what goes wrong below
+    /// the answers, there is only what streams have.
+    pub(super) async fn answer(&self, request: &mut Request) -> Result<Response, Stopped> {
+        self.note(|entry| entry.body_len = request.body.len());
+        let action = self.action(request);
+        let answer = match self.response(action, request).await {
+            Ok(response) => Ok(response),
+            Err(Break::Upset(upset)) => Err(Stopped(upset)),
+            Err(Break::Hangup(_) | Break::Raw(_) | Break::Midway(_)) => {
+                panic!("HTTP/2 breaks in other ways")
+            }
+        };
+        if let Ok(response) = &answer {
+            self.note(|entry| entry.status = response.status);
+        }
+        self.ends();
+        answer
     }
 
     async fn send(&self, mut link: Link, request: &Request, response: &Response) -> Option<Link> {
@@ -189,7 +211,11 @@ enum Break {
     Hangup(Hangup),
     Raw(Bytes),
     Midway(Midway),
+    Upset(Upset),
 }
+
+/// Why a stream of HTTP/2 gets no answer.
+pub(super) struct Stopped(pub(super) Upset);
 
 impl Witness for Entry<'_> {
     fn sends(&self, body_bytes: usize) {

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use tokio::sync::watch;
 
 use super::message::{Framing, Request, Response};
+use super::streams::Upset;
 
 /// How a connection comes to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +55,8 @@ pub enum Action {
     Raw(Bytes),
     /// Only so many bytes of the request's body are read.
     Midway { after: usize, then: Midway },
+    /// The stream breaks, or all of the connection's. Only with HTTP/2.
+    Upset(Upset),
 }
 
 impl Action {
@@ -249,6 +252,7 @@ impl fmt::Debug for Action {
             Self::Silence { processed, then } => return write!(f, "{then:?} ({processed})"),
             Self::Raw(_) => "raw",
             Self::Midway { after, .. } => return write!(f, "midway at {after}"),
+            Self::Upset(upset) => return write!(f, "{upset:?}"),
         };
         f.write_str(name)
     }

@@ -11,7 +11,7 @@
 //!
 //! A [`Server`] is the part with the sockets, the log and the script; what it answers is a closure, so
 //! it serves as a CDN or a proxy too. [`Registry`] and [`TokenServer`] are servers. All speak HTTP/1.1
-//! over their own sockets, because that is where things break.
+//! over their own sockets, because that is where things break; with TLS, HTTP/2 too if they are told.
 
 mod auth;
 mod content;
@@ -23,6 +23,7 @@ mod message;
 mod reading;
 mod routes;
 mod server;
+mod streams;
 mod tls;
 mod uploads;
 
@@ -40,6 +41,7 @@ pub use fault::{Action, Fault, Gate, Hangup, Hits, Midway, soon};
 pub use image::{Form, Image, descriptor};
 pub use message::{Framing, Headers, Request, Response};
 pub use server::Server;
+pub use streams::Upset;
 pub use tls::{Authority, Flaw, Tls};
 
 use content::Repository;

@@ -16,6 +16,7 @@ use super::exchange::{Entry, Logged};
 use super::fault::{Fault, Hangup, Hits, is_method, soon};
 use super::link::{Link, Stream};
 use super::message::{Request, Response};
+use super::streams;
 use super::tls::Tls;
 
 type Answer = dyn Fn(&Request) -> Response + Send + Sync;
@@ -23,6 +24,10 @@ type Answer = dyn Fn(&Request) -> Response + Send + Sync;
 pub(super) struct Shared {
     pub(super) answer: Box<Answer>,
     tls: Option<TlsAcceptor>,
+    /// How many streams a connection may have at once, if not any number.
+    pub(super) streams: Option<u32>,
+    /// How many connections spoke HTTP/2.
+    pub(super) multiplexed: AtomicUsize,
     pub(super) log: Mutex<Vec<Logged>>,
     pub(super) faults: Mutex<Vec<Fault>>,
     pub(super) requests: AtomicUsize,
@@ -67,6 +72,8 @@ impl Server {
         let shared = Arc::new(Shared {
             answer: Box::new(answer),
             tls: tls.map(Tls::acceptor),
+            streams: tls.and_then(|tls| tls.streams),
+            multiplexed: AtomicUsize::new(0),
             log: Mutex::default(),
             faults: Mutex::default(),
             requests: AtomicUsize::new(0),
@@ -190,6 +197,11 @@ impl Server {
         self.shared.connections.load(Ordering::SeqCst)
     }
 
+    /// How many connections spoke HTTP/2.
+    pub fn multiplexed(&self) -> usize {
+        self.shared.multiplexed.load(Ordering::SeqCst)
+    }
+
     /// How many connections to a TLS server began with something else than TLS.
     pub fn plaintext(&self) -> usize {
         self.shared.plaintext.load(Ordering::SeqCst)
@@ -263,6 +275,9 @@ async fn serve(tcp: TcpStream, shared: Arc<Shared>) {
             let Ok(stream) = acceptor.accept(tcp).await else {
                 return;
             };
+            if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+                return streams::serve(Box::new(stream), connection, shared).await;
+            }
             Stream::Tls(Box::new(stream))
         }
     };

@@ -1,6 +1,7 @@
 //! Certificates, good and bad, for 127.0.0.1 and localhost.
 
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
@@ -55,17 +56,27 @@ pub enum Flaw {
     None,
     /// It was good until 2001.
     Expired,
+    /// It was good until yesterday.
+    Yesterday,
+    /// It will be good from tomorrow on.
+    Tomorrow,
     /// It is for `elsewhere.test`.
     WrongName,
 }
 
-/// How a server speaks TLS (1.3, HTTP/1.1 only). Servers that share an authority are trusted together.
+const DAY: Duration = Duration::from_hours(24);
+
+/// How a server speaks TLS (1.3; HTTP/1.1 only, unless told otherwise). Servers that share an authority are trusted together.
 #[derive(Clone, Default)]
 pub struct Tls {
     pub authority: Authority,
     pub flaw: Flaw,
     /// Whether clients must show a certificate of the same authority.
     pub wants_client: bool,
+    /// Whether it speaks HTTP/2 with those who want to.
+    pub http2: bool,
+    /// How many streams a connection of HTTP/2 may have at once, if not any number.
+    pub streams: Option<u32>,
 }
 
 impl Tls {
@@ -91,21 +102,30 @@ impl Tls {
                 builder.with_client_cert_verifier(verifier.build().unwrap())
             }
         };
-        let config = builder.with_single_cert(vec![certificate], key).unwrap();
+        let mut config = builder.with_single_cert(vec![certificate], key).unwrap();
+        if self.http2 {
+            config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        }
         TlsAcceptor::from(Arc::new(config))
     }
 
     fn identity(&self) -> (CertificateDer<'static>, PrivateKeyDer<'static>) {
         let names: &[&str] = match self.flaw {
             Flaw::WrongName => &["elsewhere.test"],
-            Flaw::None | Flaw::Expired => &["127.0.0.1", "localhost"],
+            _ => &["127.0.0.1", "localhost"],
         };
         let names: Vec<String> = names.iter().map(ToString::to_string).collect();
         let mut params = CertificateParams::new(names).unwrap();
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        if self.flaw == Flaw::Expired {
-            params.not_before = date_time_ymd(2000, 1, 1);
-            params.not_after = date_time_ymd(2001, 1, 1);
+        let now = date_time_ymd(1970, 1, 1) + SystemTime::UNIX_EPOCH.elapsed().unwrap();
+        match self.flaw {
+            Flaw::None | Flaw::WrongName => {}
+            Flaw::Expired => {
+                params.not_before = date_time_ymd(2000, 1, 1);
+                params.not_after = date_time_ymd(2001, 1, 1);
+            }
+            Flaw::Yesterday => params.not_after = now - DAY,
+            Flaw::Tomorrow => params.not_before = now + DAY,
         }
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.authority.0).unwrap();

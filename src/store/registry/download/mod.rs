@@ -1,9 +1,11 @@
 //! Reading a blob from a registry: a stream that goes on where it broke off.
 
 mod parts;
+mod tail;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -24,6 +26,9 @@ use crate::store::registry::headers::content::ETag;
 use crate::store::registry::headers::range::{Resumed, Wanted, resumed};
 use crate::store::registry::retry::{Backoff, Op, Signal, Verdict, verdict};
 use crate::store::registry::trouble::Trouble;
+use tail::Tail;
+
+pub(super) use tail::Part;
 
 /// A blob at a registry, or at one of its mirrors.
 pub(super) struct Remote {
@@ -49,6 +54,9 @@ impl Content for Remote {
 /// Below this many bytes per second a transfer counts as stalled (F-52).
 const CRAWL: u64 = 1 << 10;
 
+/// A blob of so many bytes can be read from its beginning each time it breaks off.
+const CHEAP: u64 = 64 << 20;
+
 /// A blob that is being read.
 struct Download {
     end: End,
@@ -65,6 +73,8 @@ struct Download {
     backoff: Backoff,
     /// Whether the server cannot give a part.
     no_ranges: bool,
+    /// The rest by a range, or what came by a range when this blob was read before.
+    tail: Option<Tail>,
     /// The rest, if it is read in several parts at once.
     parts: Option<Pieces>,
     /// Whether that was tried and failed.
@@ -78,7 +88,13 @@ struct Download {
 
 impl Download {
     fn new(end: End, others: VecDeque<End>, blob: Descriptor) -> Self {
+        let learnt = &end.host.learnt;
+        let resumed = learnt.resumed(&blob.digest);
         Self {
+            // Perhaps it is read again because those bytes were wrong.
+            no_ranges: resumed.is_some() && blob.size <= CHEAP
+                || learnt.no_ranges.load(Ordering::Relaxed),
+            tail: resumed.map(|part| Tail::new(part.from)),
             backoff: Backoff::new(&end.host.options.retry),
             end,
             others,
@@ -87,7 +103,6 @@ impl Download {
             body: None,
             skip: 0,
             etag: None,
-            no_ranges: false,
             parts: None,
             no_parts: false,
             measured: (Duration::ZERO, 0),
@@ -146,6 +161,7 @@ impl Download {
             debug!(blob = %self.blob.digest, offset = self.offset, "reading the rest in parts");
             let etag = self.strong_etag();
             self.body = None;
+            self.tail = None;
             self.parts = Some(parts::rest(&self.end, &self.blob, self.offset, etag));
         }
     }
@@ -175,7 +191,8 @@ impl Download {
     }
 
     async fn read(&mut self) -> Result<Option<Bytes>, Trouble> {
-        let idle = self.end.host.options.limits.idle;
+        // A second try must fit into the time that the other side waits for the first.
+        let idle = self.end.host.options.limits.idle / 2;
         loop {
             if self.is_crawling(idle) {
                 return Err(Trouble::stalled("the blob hardly moved"));
@@ -201,9 +218,20 @@ impl Download {
             if piece.is_empty() {
                 continue;
             }
-            self.offset += piece.len() as u64;
-            self.backoff.reached(self.offset);
+            self.take(&piece);
             return Ok(Some(piece));
+        }
+    }
+
+    /// Counts what is handed on.
+    fn take(&mut self, piece: &[u8]) {
+        if let Some(tail) = &mut self.tail {
+            tail.take(self.offset, piece);
+        }
+        self.offset += piece.len() as u64;
+        self.backoff.reached(self.offset);
+        if let Some(tail) = self.tail.take_if(|_| self.offset >= self.blob.size) {
+            self.end.host.learnt.compare(&self.blob.digest, tail.end());
         }
     }
 
@@ -229,9 +257,10 @@ impl Download {
         };
         debug!(blob = %self.blob.digest, offset = self.offset, %error, next = next.host.registry, "asking the next one");
         self.backoff = Backoff::new(&next.host.options.retry);
+        self.no_ranges = next.host.learnt.no_ranges.load(Ordering::Relaxed);
         self.end = next;
         self.etag = None;
-        self.no_ranges = false;
+        self.tail = None;
         Ok(())
     }
 
@@ -306,7 +335,10 @@ impl Download {
             etag: self.etag.as_deref().and_then(ETag::parse),
         };
         match resumed(status, &answer.headers, &wanted) {
-            Resumed::GoesOn => self.skip = 0,
+            Resumed::GoesOn => {
+                self.skip = 0;
+                self.tail.get_or_insert_with(|| Tail::new(self.offset));
+            }
             Resumed::FromStart => self.skip = self.offset,
             Resumed::Complete => {
                 self.body = None;

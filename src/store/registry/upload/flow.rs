@@ -2,7 +2,6 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
@@ -11,6 +10,7 @@ use tokio::time::Instant;
 use crate::error::{Error, Result};
 use crate::store::blob::Pieces;
 use crate::store::locked;
+use crate::store::registry::options::Limits;
 
 /// The body of an upload on its way: how much has gone, when, and what the source said.
 pub(super) struct Flow {
@@ -43,6 +43,7 @@ impl Flow {
                 flow.moves();
                 flow.is_starving.store(true, Ordering::Relaxed);
                 let piece = all.next().await;
+                flow.moves();
                 flow.is_starving.store(false, Ordering::Relaxed);
                 let piece = flow.pass(piece?);
                 Some((piece, all))
@@ -52,7 +53,6 @@ impl Flow {
     }
 
     fn pass(&self, piece: Result<Bytes>) -> Result<Bytes, std::io::Error> {
-        self.moves();
         match piece {
             Ok(piece) => {
                 self.sent.fetch_add(piece.len() as u64, Ordering::Relaxed);
@@ -77,30 +77,37 @@ impl Flow {
         *locked(&self.moved) = Some(Instant::now());
     }
 
-    /// Ends when nothing has moved for too long: bytes for `idle`, or the answer to all of them
-    /// for `commit`. While the request waits for its turn or the source is slow, nobody is to blame
-    /// here: both have limits of their own.
-    pub(super) async fn stalled(&self, idle: Duration, commit: Duration) {
+    /// Ends when nothing has moved for too long, and says whose fault that is. While the request waits
+    /// for its turn, it is nobody's.
+    pub(super) async fn stalled(&self, limits: &Limits) -> Stalled {
         loop {
-            let limit = match self.is_all_sent() {
-                true => commit,
-                false => idle,
+            let is_all_sent = self.is_all_sent();
+            // Nobody asks whether the end has come, too, once there is nothing left to send.
+            let is_starving = !is_all_sent && self.is_starving.load(Ordering::Relaxed);
+            let (limit, who) = match (is_starving, is_all_sent) {
+                (true, _) => (limits.source, Stalled::Source),
+                (false, true) => (limits.commit, Stalled::Destination),
+                (false, false) => (limits.idle, Stalled::Destination),
             };
-            let moved = *locked(&self.moved);
-            match moved {
-                Some(moved) if !self.is_starving.load(Ordering::Relaxed) => {
-                    if moved + limit <= Instant::now() {
-                        return;
-                    }
-                    tokio::time::sleep_until(moved + limit).await;
+            // Which limit counts may change at any time.
+            let mut pause = limits.idle.min(limits.source);
+            if let Some(moved) = *locked(&self.moved) {
+                let left = limit.saturating_sub(moved.elapsed());
+                if left.is_zero() {
+                    return who;
                 }
-                _ => {
-                    tokio::time::sleep(limit).await;
-                    if moved.is_some() {
-                        self.moves();
-                    }
-                }
+                pause = pause.min(left);
             }
+            tokio::time::sleep(pause).await;
         }
     }
+}
+
+/// Who let an upload stand still.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stalled {
+    /// The destination took no bytes, or gave no answer to all of them.
+    Destination,
+    /// The source gave no bytes, for so long that the destination may soon hang up.
+    Source,
 }

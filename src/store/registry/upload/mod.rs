@@ -5,7 +5,9 @@
 //! its last piece comes only if all of it is right (S-12): a wrong blob is never completed.
 
 mod flow;
+mod open;
 mod session;
+mod tries;
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
@@ -27,7 +29,9 @@ use super::trouble::Trouble;
 use crate::error::{Error, ErrorKind, Result};
 use crate::image::Digest;
 use crate::store::blob::{Blob, Pieces};
-use flow::Flow;
+use flow::{Flow, Stalled};
+use open::Open;
+use tries::Tries;
 
 pub(super) use session::{Mounted, Session, mount};
 
@@ -37,8 +41,6 @@ const CHUNK: u64 = 8 << 20;
 const LARGEST_CHUNK: u64 = 64 << 20;
 /// GHCR takes no more than this in one PATCH.
 const GHCR_CHUNK: u64 = 4 << 20;
-/// Connections that break twice in a blob of this size may mean that its size is refused (F-64).
-const LARGE: u64 = 1 << 20;
 
 /// What came of one try.
 enum Failed {
@@ -65,7 +67,7 @@ pub(super) struct Upload<'e> {
 impl Upload<'_> {
     pub(super) async fn run(mut self) -> Result<()> {
         let mut backoff = Backoff::new(&self.end.host.options.retry);
-        let mut broken = 0;
+        let mut tries = Tries::default();
         loop {
             let (op, trouble) = match self.once().await {
                 Ok(()) => break,
@@ -77,8 +79,8 @@ impl Upload<'_> {
                 return Err(trouble.error);
             };
             let mut verdict = verdict(op, &signal);
-            broken += u32::from(op != Op::Open && signal == Signal::Reset);
-            debug!(blob = %self.blob.descriptor().digest, error = %trouble.error, ?op, ?verdict, broken, "an upload failed");
+            tries.count(op, &signal);
+            debug!(blob = %self.blob.descriptor().digest, error = %trouble.error, ?op, ?verdict, ?tries, "an upload failed");
             match verdict {
                 Verdict::Fail | Verdict::SelfHeal => return Err(trouble.error),
                 Verdict::LookUp | Verdict::Compare if self.is_there().await => break,
@@ -86,7 +88,8 @@ impl Upload<'_> {
                 Verdict::RestartBlob => self.learn_chunks(false),
                 _ => {}
             }
-            if self.is_too_large(&signal, broken) {
+            let size = self.blob.descriptor().size;
+            if !self.end.host.wants_chunks() && tries.ask_for_chunks(&signal, size) {
                 verdict = Verdict::Chunked;
             }
             if verdict == Verdict::Chunked {
@@ -94,20 +97,11 @@ impl Upload<'_> {
             }
             match backoff.next(&signal, &verdict) {
                 Ok(pause) => self.end.host.rest(&signal, pause).await,
-                Err(stop) => return Err(explained(trouble.stopped(&stop).error, broken)),
+                Err(stop) => return Err(tries.explain(trouble.stopped(&stop).error)),
             }
         }
         self.end.note([self.blob.descriptor().digest.clone()]);
         Ok(())
-    }
-
-    /// Whether connections that break mean that the size is refused: such an answer is often lost,
-    /// because the connection ends while the blob is still being sent (F-64).
-    fn is_too_large(&self, signal: &Signal, broken: u32) -> bool {
-        *signal == Signal::Reset
-            && broken == 2
-            && self.blob.descriptor().size > LARGE
-            && !self.end.host.wants_chunks()
     }
 
     fn learn_chunks(&self, wants: bool) {
@@ -134,16 +128,19 @@ impl Upload<'_> {
                 .await
                 .map_err(|trouble| Failed::Destination(Op::Open, trouble))?,
         };
-        match self.end.host.wants_chunks() {
-            true => self.in_chunks(session, first, pieces).await,
-            false => self.at_once(session, first, pieces).await,
-        }
+        let mut open = Open::new(self.end, session);
+        let ended = match self.end.host.wants_chunks() {
+            true => self.in_chunks(&mut open.session, first, pieces).await,
+            false => self.at_once(&open.session, first, pieces).await,
+        };
+        open.over();
+        ended
     }
 
     /// One PUT with everything.
     async fn at_once(
         &self,
-        session: Session,
+        session: &Session,
         first: Option<Bytes>,
         pieces: Pieces,
     ) -> Result<(), Failed> {
@@ -151,7 +148,7 @@ impl Upload<'_> {
         let flow = Arc::new(Flow::new(descriptor.size));
         let body = flow.body(first, pieces);
         let mut call = self
-            .call(Method::PUT, &session, Some(&descriptor.digest))
+            .call(Method::PUT, session, Some(&descriptor.digest))
             .await?;
         call.headers.insert(CONTENT_TYPE, OCTETS);
         let limits = &self.end.host.options.limits;
@@ -163,7 +160,10 @@ impl Upload<'_> {
         let sent = async {
             tokio::select! {
                 answer = self.end.host.send(&call) => answer,
-                () = flow.stalled(limits.idle, limits.commit) => Err(Trouble::stalled("the upload stalled")),
+                stalled = flow.stalled(limits) => Err(Trouble::stalled(match stalled {
+                    Stalled::Destination => "the upload stalled",
+                    Stalled::Source => "what is uploaded stalled at its source",
+                })),
             }
         };
         let answered = sent.await;
@@ -182,7 +182,7 @@ impl Upload<'_> {
     /// PATCH by PATCH, then an empty PUT.
     async fn in_chunks(
         &self,
-        mut session: Session,
+        session: &mut Session,
         first: Option<Bytes>,
         mut pieces: Pieces,
     ) -> Result<(), Failed> {
@@ -201,7 +201,7 @@ impl Upload<'_> {
             while chunk.len() >= size || (is_last && !chunk.is_empty()) {
                 let part = chunk.split_to(size.min(chunk.len())).freeze();
                 let len = part.len() as u64;
-                session = self.patch(&session, part, offset).await?;
+                *session = self.patch(session, part, offset).await?;
                 offset += len;
             }
             if is_last {
@@ -209,7 +209,7 @@ impl Upload<'_> {
             }
         }
         let digest = &self.blob.descriptor().digest;
-        let mut call = self.call(Method::PUT, &session, Some(digest)).await?;
+        let mut call = self.call(Method::PUT, session, Some(digest)).await?;
         call.patience = self.end.host.options.limits.commit;
         let answer = self.end.host.send(&call).await;
         let answer = answer.map_err(|trouble| Failed::Destination(Op::Commit, trouble))?;
@@ -291,11 +291,4 @@ fn of_destination(trouble: Trouble) -> Trouble {
         _ => trouble.error,
     };
     Trouble { error, ..trouble }
-}
-
-fn explained(error: Error, broken: u32) -> Error {
-    match broken {
-        0 | 1 => error,
-        _ => error.attempting("the registry closed the connection during the upload: perhaps a limit of size, or a proxy"),
-    }
 }
