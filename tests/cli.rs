@@ -307,7 +307,6 @@ fn each_mistake_gets_one_error_that_says_what_to_do() {
         ),
         ("no-transport", "copy tiny.tar oci:new:latest"),
         ("docker-name", "copy busybox oci:new:latest"),
-        ("unknown-place", "docker://busybox oci:new:latest"),
         ("no-destination", "docker-archive:tiny.tar"),
         ("unknown-verb", "inspekt oci:out:latest"),
         ("bad-name", "docker-archive:tiny.tar oci:new:a*b"),

@@ -1,10 +1,11 @@
 //! Checks content as it passes: the last byte is handed on only when size and digest are right.
 
 use std::io::{self, Read};
+use std::sync::Arc;
 
 use bytes::{Buf as _, Bytes};
 
-use super::Watch;
+use super::{Content, Watch};
 use crate::error::{Error, ErrorKind, Result};
 use crate::image::{Compression, Descriptor, Digest, Hasher};
 
@@ -98,6 +99,8 @@ pub(super) struct Checked {
     from: NextPiece,
     check: Check,
     watch: Option<Watch>,
+    /// Who is told if it is not.
+    content: Option<Arc<dyn Content>>,
     /// What was read and not handed on yet, for those who read into buffers of their own.
     rest: Bytes,
 }
@@ -108,13 +111,28 @@ impl Checked {
             from,
             check: Check::new(descriptor),
             watch,
+            content: None,
             rest: Bytes::new(),
         }
+    }
+
+    /// Tells whoever gave the content if it proves wrong.
+    pub(super) fn telling(mut self, content: Option<Arc<dyn Content>>) -> Self {
+        self.content = content;
+        self
     }
 
     /// Whether everything has been read and found right.
     pub(super) fn is_complete(&self) -> bool {
         self.check.is_complete()
+    }
+
+    fn end(&mut self) -> Result<()> {
+        self.check.end().inspect_err(|_| {
+            if let Some(content) = &self.content {
+                content.found_wrong();
+            }
+        })
     }
 
     /// The next piece; an empty one is the end.
@@ -129,9 +147,9 @@ impl Checked {
             if !piece.is_empty() && !(self.from)()?.is_empty() {
                 return Err(self.check.too_long());
             }
-            self.check.end()?;
+            self.end()?;
         } else if piece.is_empty() {
-            self.check.end()?;
+            self.end()?;
         }
         if let Some(watch) = &self.watch {
             watch(piece.len() as u64);

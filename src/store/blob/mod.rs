@@ -264,7 +264,8 @@ impl Blob {
             (Some(diff_id), Some(compression)) => DiffIdCheck::new(diff_id, compression)?,
             _ => None,
         };
-        let mut from = Checked::new(self.payload.pieces()?, &self.descriptor, self.watch);
+        let mut from = Checked::new(self.payload.clone().pieces()?, &self.descriptor, self.watch)
+            .telling(self.payload.content());
         loop {
             let piece = from.next()?;
             if piece.is_empty() {
@@ -293,7 +294,8 @@ impl Blob {
             .media_type
             .compression()
             .unwrap_or(Compression::None);
-        let stored = Checked::new(self.payload.pieces()?, &self.descriptor, self.watch);
+        let stored = Checked::new(self.payload.clone().pieces()?, &self.descriptor, self.watch)
+            .telling(self.payload.content());
         if recoding.to.compression() == Compression::None {
             let (diff_id, size) = unpack::unpack(stored, old, self.diff_id.as_ref(), sink)?;
             return Ok(Receipt {
@@ -325,6 +327,13 @@ impl Blob {
 }
 
 impl Payload {
+    fn content(self) -> Option<Arc<dyn Content>> {
+        match self {
+            Payload::Content(content) => Some(content),
+            Payload::Memory(_) | Payload::File(_) => None,
+        }
+    }
+
     /// Reads piece by piece; blocks the thread. An empty piece is the end.
     fn pieces(self) -> Result<NextPiece> {
         Ok(match self {

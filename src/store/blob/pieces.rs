@@ -20,6 +20,9 @@ pub type Pieces = BoxStream<'static, Result<Bytes>>;
 pub trait Content: Send + Sync {
     /// Begins to fetch it from its first byte. What comes is not checked yet.
     fn open(&self) -> BoxFuture<'static, Result<Pieces>>;
+
+    /// All of it came, and it was not what it should be: there may be another way to fetch it.
+    fn found_wrong(&self) {}
 }
 
 /// How many pieces are ready at most before they are asked for.
@@ -54,7 +57,7 @@ pub(super) fn checked(content: Arc<dyn Content>, mut check: Check, watch: Option
                 _ => send(&to, piece).await?,
             }
         }
-        check.end()?;
+        check.end().inspect_err(|_| content.found_wrong())?;
         if let Some(error) = mislabelled {
             return Err(error);
         }

@@ -13,7 +13,6 @@ use tokio::sync::OnceCell;
 use super::auth::Auth;
 use super::clients::{Clients, Names, Recipe, Way};
 use super::conf::{CertFiles, Endpoint};
-use super::download::Part;
 use super::gate::{Gate, Gates, Line};
 use super::options::{Login, Options};
 use super::policy::{Origin, Scheme, Transport, is_public, scheme_for};
@@ -47,8 +46,6 @@ pub(super) struct Learnt {
     pub(super) wants_chunks: AtomicBool,
     /// It gave wrong bytes where it was asked for a part of a blob: no parts are asked for.
     pub(super) no_ranges: AtomicBool,
-    /// What the rest of a blob was that came by a range, until the blob is read again.
-    resumed: Mutex<BTreeMap<Digest, Part>>,
     /// What each of its repositories surely holds, because it said so or took it from us.
     holds: Mutex<BTreeMap<String, BTreeSet<Digest>>>,
     /// Repositories that are read from: a token for writing asks for them, too (P-08).
@@ -80,24 +77,6 @@ impl Learnt {
         others
             .find(|(_, held)| held.contains(digest))
             .map(|(other, _)| other.clone())
-    }
-
-    /// What came by a range when this blob was read before.
-    pub(super) fn resumed(&self, digest: &Digest) -> Option<Part> {
-        locked(&self.resumed).get(digest).cloned()
-    }
-
-    /// What came by a range, or came when the blob was read again. If these are not the same, ranges
-    /// are not to be trusted.
-    pub(super) fn compare(&self, digest: &Digest, part: Part) {
-        let mut resumed = locked(&self.resumed);
-        match resumed.remove(digest) {
-            None => {
-                resumed.insert(digest.clone(), part);
-            }
-            Some(before) if before.is_wrong(&part) => self.no_ranges.store(true, Ordering::Relaxed),
-            Some(_) => {}
-        }
     }
 
     /// The lock of one blob in one repository.

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use tracing::debug;
 
-use super::download::Remote;
+use super::download::{Remote, WentOn};
 use super::end::{End, Head};
 use super::upload::Session;
 use crate::error::{Attempt as _, Error, ErrorKind, Result};
@@ -293,6 +293,7 @@ impl Source for Registry {
         let remote = Remote {
             ends: Arc::clone(&self.by_digest),
             blob: blob.clone(),
+            went_on: WentOn::default(),
         };
         Ok(Blob::content(blob.clone(), Arc::new(remote)))
     }

@@ -1,11 +1,10 @@
 //! Reading a blob from a registry: a stream that goes on where it broke off.
 
 mod parts;
-mod tail;
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,43 +18,53 @@ use tracing::debug;
 use crate::error::{Error, ErrorKind, Result};
 use crate::image::Descriptor;
 use crate::store::blob::{Content, Pieces};
+use crate::store::locked;
 use crate::store::registry::answer::Answer;
 use crate::store::registry::end::End;
 use crate::store::registry::gate::Line;
 use crate::store::registry::headers::content::ETag;
 use crate::store::registry::headers::range::{Resumed, Wanted, resumed};
+use crate::store::registry::host::Host;
 use crate::store::registry::retry::{Backoff, Op, Signal, Verdict, verdict};
 use crate::store::registry::trouble::Trouble;
-use tail::Tail;
-
-pub(super) use tail::Part;
 
 /// A blob at a registry, or at one of its mirrors.
 pub(super) struct Remote {
     pub(super) ends: Arc<Vec<End>>,
     pub(super) blob: Descriptor,
+    /// Who gave a part of it in answer to a request for that.
+    pub(super) went_on: WentOn,
 }
+
+/// Registries that gave a part of a blob.
+pub(super) type WentOn = Arc<Mutex<Vec<Arc<Host>>>>;
 
 impl Content for Remote {
     fn open(&self) -> BoxFuture<'static, Result<Pieces>> {
         let (ends, blob) = (Arc::clone(&self.ends), self.blob.clone());
+        let went_on = Arc::clone(&self.went_on);
         async move {
             let mut ends: VecDeque<End> = ends.iter().cloned().collect();
             let nobody = || Error::new(ErrorKind::NotFound, "nobody has it");
             let first = ends.pop_front().ok_or_else(nobody)?;
-            let mut download = Download::new(first, ends, blob);
+            let mut download = Download::new(first, ends, blob, went_on);
             download.reopen().await?;
             Ok(download.pieces())
         }
         .boxed()
     }
+
+    /// Perhaps the parts do not belong together: those registries are asked for no more parts.
+    fn found_wrong(&self) {
+        for host in locked(&self.went_on).drain(..) {
+            debug!(host = host.registry, "it gave wrong bytes for a part");
+            host.learnt.no_ranges.store(true, Ordering::Relaxed);
+        }
+    }
 }
 
 /// Below this many bytes per second a transfer counts as stalled (F-52).
 const CRAWL: u64 = 1 << 10;
-
-/// A blob of so many bytes can be read from its beginning each time it breaks off.
-const CHEAP: u64 = 64 << 20;
 
 /// A blob that is being read.
 struct Download {
@@ -73,8 +82,7 @@ struct Download {
     backoff: Backoff,
     /// Whether the server cannot give a part.
     no_ranges: bool,
-    /// The rest by a range, or what came by a range when this blob was read before.
-    tail: Option<Tail>,
+    went_on: WentOn,
     /// The rest, if it is read in several parts at once.
     parts: Option<Pieces>,
     /// Whether that was tried and failed.
@@ -87,14 +95,10 @@ struct Download {
 }
 
 impl Download {
-    fn new(end: End, others: VecDeque<End>, blob: Descriptor) -> Self {
-        let learnt = &end.host.learnt;
-        let resumed = learnt.resumed(&blob.digest);
+    fn new(end: End, others: VecDeque<End>, blob: Descriptor, went_on: WentOn) -> Self {
         Self {
-            // Perhaps it is read again because those bytes were wrong.
-            no_ranges: resumed.is_some() && blob.size <= CHEAP
-                || learnt.no_ranges.load(Ordering::Relaxed),
-            tail: resumed.map(|part| Tail::new(part.from)),
+            no_ranges: end.host.learnt.no_ranges.load(Ordering::Relaxed),
+            went_on,
             backoff: Backoff::new(&end.host.options.retry),
             end,
             others,
@@ -161,7 +165,7 @@ impl Download {
             debug!(blob = %self.blob.digest, offset = self.offset, "reading the rest in parts");
             let etag = self.strong_etag();
             self.body = None;
-            self.tail = None;
+            self.goes_on();
             self.parts = Some(parts::rest(&self.end, &self.blob, self.offset, etag));
         }
     }
@@ -225,14 +229,13 @@ impl Download {
 
     /// Counts what is handed on.
     fn take(&mut self, piece: &[u8]) {
-        if let Some(tail) = &mut self.tail {
-            tail.take(self.offset, piece);
-        }
         self.offset += piece.len() as u64;
         self.backoff.reached(self.offset);
-        if let Some(tail) = self.tail.take_if(|_| self.offset >= self.blob.size) {
-            self.end.host.learnt.compare(&self.blob.digest, tail.end());
-        }
+    }
+
+    /// Notes that a part was asked for and came.
+    fn goes_on(&self) {
+        locked(&self.went_on).push(Arc::clone(&self.end.host));
     }
 
     /// Whether hardly anything came in the last idle time (F-52).
@@ -260,7 +263,6 @@ impl Download {
         self.no_ranges = next.host.learnt.no_ranges.load(Ordering::Relaxed);
         self.end = next;
         self.etag = None;
-        self.tail = None;
         Ok(())
     }
 
@@ -337,7 +339,7 @@ impl Download {
         match resumed(status, &answer.headers, &wanted) {
             Resumed::GoesOn => {
                 self.skip = 0;
-                self.tail.get_or_insert_with(|| Tail::new(self.offset));
+                self.goes_on();
             }
             Resumed::FromStart => self.skip = self.offset,
             Resumed::Complete => {

@@ -117,7 +117,7 @@ impl End {
 }
 
 /// What a refusal means where the registry does not say it well. The manifest is never changed to
-/// please a registry: it would be another image (S-13).
+/// please a registry unless that is asked for: it would be another image (S-13).
 fn explained(trouble: Trouble, manifest: &Manifest) -> Trouble {
     let Some(Signal::Status { status, errors, .. }) = &trouble.signal else {
         return trouble;
@@ -128,16 +128,18 @@ fn explained(trouble: Trouble, manifest: &Manifest) -> Trouble {
         descriptor.media_type.as_str(),
         MediaType::DOCKER_MANIFEST | MediaType::DOCKER_INDEX
     );
-    let kind = match is_docker {
-        true => "Docker's",
-        false => "OCI",
+    let (kind, other) = match is_docker {
+        true => ("Docker's", "oci"),
+        false => ("OCI", "v2s2"),
     };
+    let advice = format!(
+        "its settings must allow them, or --format {other} converts the image, which changes its digest"
+    );
     let what = match status {
         // zot without `compat: ["docker2s2"]`, registries that are older than OCI.
-        415 => format!("the registry does not take {kind} manifests: its settings must allow them"),
+        415 => format!("the registry does not take {kind} manifests: {advice}"),
         400 if is_docker && (says(Code::ManifestInvalid) || says(Code::Unsupported)) => {
-            "perhaps the registry does not take Docker's manifests: its settings must allow them"
-                .into()
+            format!("perhaps the registry does not take {kind} manifests: {advice}")
         }
         413 => format!(
             "the manifest is too large for the registry: {} bytes",
