@@ -40,6 +40,8 @@ fn copied(registry: &Registry, fast: u64) -> usize {
         let mut job = Job::new(&*source, &*destination);
         job.name = from.name().clone();
         job.tags = to.name().tag().cloned().into_iter().collect();
+        // One after the other: the layer is alone.
+        job.parallel = std::num::NonZeroUsize::MIN;
         assert!(matches!(job.name, Name::Tag(_)));
         copy(&job, &Silent::new()).await.unwrap()
     });
