@@ -7,9 +7,9 @@ use futures_util::FutureExt as _;
 
 use super::Job;
 use super::select::{Offer, Selected, Selection, must_be_read, select};
-use super::survey::{Standing, ask};
+use super::survey::Standing;
 use crate::error::{Attempt as _, Error, ErrorKind, Result};
-use crate::image::{Descriptor, Digest, Manifest, Name, Platform, Repository};
+use crate::image::{Compression, Descriptor, Digest, Manifest, Name, Platform, Repository};
 use crate::inspect::{Graph, Visit, read, read_config, root, walk_by};
 use crate::store::{Form, Presence, Promise};
 
@@ -61,6 +61,97 @@ pub(super) async fn current(
         }));
     }
     current
+}
+
+/// What the names stand for, if the source tells without being read that it is the image.
+pub(super) enum Same {
+    /// The destination vouches for it.
+    Vouched,
+    /// The manifest is there; whether all else is must be looked through.
+    There(Manifest),
+}
+
+/// Compares the image ID that the source tells with the config of what the names stand for. An engine
+/// that calls its images by their manifests tells something that is no config's digest, and nothing
+/// is concluded.
+pub(super) async fn same_image(
+    job: &Job<'_>,
+    stands: &[Option<Descriptor>],
+) -> Result<Option<Same>> {
+    let is_plain_copy = wants_no_other(job)
+        && job.compression.is_none()
+        && !job.recompress
+        && job.selection == Selection::All
+        && job.destination.form() == Form::Any;
+    if !is_plain_copy || job.source.promise() != Promise::ImageId {
+        return Ok(None);
+    }
+    let [Some(first), rest @ ..] = stands else {
+        return Ok(None);
+    };
+    let is_first =
+        |other: &Option<Descriptor>| other.as_ref().map(|it| &it.digest) == Some(&first.digest);
+    if !rest.iter().all(is_first) {
+        return Ok(None);
+    }
+    let Some(id) = job.source.image_id(&job.name).await? else {
+        return Ok(None);
+    };
+    let Ok(there) = job.destination.manifest(first).await else {
+        return Ok(None);
+    };
+    let stays = |layer: &Descriptor| {
+        let compression = layer.media_type.compression();
+        matches!(compression, Some(Compression::Gzip | Compression::Zstd))
+    };
+    let is_it = there.as_image().is_some_and(|image| {
+        image.is_container() && image.config.digest == id && image.layers.iter().all(stays)
+    });
+    Ok(is_it.then(|| match vouches(job) {
+        true => Same::Vouched,
+        false => Same::There(there),
+    }))
+}
+
+/// Whether any manifest of the same image will do.
+fn wants_no_other(job: &Job<'_>) -> bool {
+    job.format.is_none() && !job.preserve_digests
+}
+
+/// Where the destination has the image by its ID: which of the names stand for it. Without names it
+/// stands there by itself.
+pub(super) async fn known_by_id(
+    job: &Job<'_>,
+    root: &Manifest,
+) -> Result<Option<Vec<Option<Standing>>>> {
+    let Some(image) = root.as_image().filter(|image| image.is_container()) else {
+        return Ok(None);
+    };
+    let id = &image.config.digest;
+    if job.destination.form() != Form::PlainImages
+        || !wants_no_other(job)
+        || job
+            .destination
+            .image_id(&Name::Digest(id.clone()))
+            .await?
+            .as_ref()
+            != Some(id)
+    {
+        return Ok(None);
+    }
+    let standing = || Standing {
+        descriptor: root.descriptor().clone(),
+        manifest: None,
+    };
+    if job.tags.is_empty() {
+        return Ok(Some(vec![Some(standing())]));
+    }
+    let mut current = Vec::new();
+    for tag in &job.tags {
+        let named = job.destination.image_id(&Name::Tag(tag.clone())).await?;
+        current.push((named.as_ref() == Some(id)).then(standing));
+    }
+    Ok(Some(current))
 }
 
 /// The manifest of the image, unless every name stands for it already and its digest is to stay.
@@ -137,6 +228,13 @@ pub(super) async fn root_presence(
     Ok(presence)
 }
 
+/// What the destination has of a piece.
+pub(super) async fn ask(job: &Job<'_>, piece: Descriptor) -> Result<(Digest, Presence)> {
+    let presence = job.destination.presence(&piece).await;
+    let what = || format!("cannot look for {} in {}", piece.digest, job.destination);
+    Ok((piece.digest.clone(), presence.attempting(what)?))
+}
+
 /// The manifests below the root. What the destination has is not fetched again.
 pub(super) async fn graph(job: &Job<'_>, root: Manifest, left_out: &[Descriptor]) -> Result<Graph> {
     let graph = walk_by(root, &|child| look(job, child, left_out).boxed()).await?;
@@ -192,13 +290,19 @@ pub(super) struct Chosen {
     pub(super) trimmed_from: Option<Digest>,
 }
 
+impl Chosen {
+    pub(super) fn whole(root: Manifest) -> Self {
+        Self {
+            root,
+            left_out: Vec::new(),
+            trimmed_from: None,
+        }
+    }
+}
+
 /// The image for the platforms that are wanted.
 pub(super) async fn chosen(job: &Job<'_>, root: Manifest) -> Result<Chosen> {
-    let mut chosen = Chosen {
-        left_out: Vec::new(),
-        trimmed_from: None,
-        root,
-    };
+    let mut chosen = Chosen::whole(root);
     let is_index = chosen.root.as_image().is_none();
     let selection = match (&job.selection, job.destination.form()) {
         // A place of single images gets the one for this machine.

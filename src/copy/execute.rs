@@ -105,7 +105,9 @@ async fn run(plan: &Plan, job: &Job<'_>, observer: &Arc<dyn Observer>) -> Result
         mounted,
         manifests,
     } = copying.progress;
-    let digest = copying.root.ok_or_else(nothing)?;
+    let image = plan.manifests.last().and_then(|root| root.content.as_ref());
+    let own = image.and_then(|image| job.destination.own_digest(image));
+    let digest = own.or(copying.root).ok_or_else(nothing)?;
     Ok(Outcome {
         digest,
         trimmed_from: plan.trimmed_from.clone(),

@@ -128,8 +128,8 @@ fn blob_steps(survey: &Survey, image: &SurveyedImage) -> Result<Vec<BlobStep>> {
         .collect();
     for layer in image.layers(survey) {
         steps.push(match layer.target {
-            Some(to) => recompressed(survey, &layer, to)?,
-            None => verbatim(survey, layer.descriptor, whole),
+            Some(to) if !whole => recompressed(survey, &layer, to)?,
+            _ => verbatim(survey, layer.descriptor, whole),
         });
     }
     Ok(steps)

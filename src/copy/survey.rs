@@ -7,10 +7,11 @@ use tracing::debug;
 
 use super::Job;
 use super::begin::{
-    changed_root, chosen, current, graph, is_verbatim, mountable, root_presence, standing, vouches,
+    Chosen, Same, ask, changed_root, chosen, current, graph, is_verbatim, known_by_id, mountable,
+    root_presence, same_image, standing, vouches,
 };
 use super::plan::target;
-use crate::error::{Attempt as _, ErrorKind, Result};
+use crate::error::{ErrorKind, Result};
 use crate::image::{
     Config, Descriptor, DiffId, Digest, ImageManifest, Manifest, MediaKind, Repository, Tag,
 };
@@ -90,10 +91,31 @@ const PARALLEL: usize = 16;
 /// either place gives.
 pub async fn survey(job: &Job<'_>) -> Result<Survey> {
     let stands = standing(job).await?;
+    match same_image(job, &stands).await? {
+        Some(Same::Vouched) => return Ok(settled(job, stands, None)),
+        Some(Same::There(there)) => {
+            let survey = surveyed(job, stands.clone(), Chosen::whole(there)).await?;
+            if survey.is_whole() {
+                return Ok(survey);
+            }
+        }
+        None => {}
+    }
     let Some(root) = changed_root(job, &stands).await? else {
         return Ok(settled(job, stands, None));
     };
     let chosen = chosen(job, root).await?;
+    if let Some(current) = known_by_id(job, &chosen.root).await? {
+        return Ok(vouched_for(job, chosen, current));
+    }
+    surveyed(job, stands, chosen).await
+}
+
+async fn surveyed(
+    job: &Job<'_>,
+    stands: Vec<Option<Descriptor>>,
+    chosen: Chosen,
+) -> Result<Survey> {
     let is_there = |there: &Option<Descriptor>| {
         let own = &chosen.root.descriptor().digest;
         there.as_ref().is_some_and(|there| there.digest == *own)
@@ -177,6 +199,20 @@ fn settled(job: &Job<'_>, stands: Vec<Option<Descriptor>>, trimmed_from: Option<
     Survey {
         trimmed_from,
         kept,
+        ..begun(job, current)
+    }
+}
+
+/// The destination has the image by its ID, and vouches for it; perhaps it lacks names.
+fn vouched_for(job: &Job<'_>, chosen: Chosen, current: Vec<Option<Standing>>) -> Survey {
+    let manifest = chosen.root;
+    let root = manifest.descriptor().digest.clone();
+    debug!(image = %root, "the destination has the image");
+    let config = None;
+    Survey {
+        trimmed_from: chosen.trimmed_from,
+        presence: BTreeMap::from([(root, Presence::Vouched)]),
+        images: vec![SurveyedImage { manifest, config }],
         ..begun(job, current)
     }
 }
@@ -299,10 +335,21 @@ async fn presence(job: &Job<'_>, survey: &Survey) -> Result<BTreeMap<Digest, Pre
     Ok(known)
 }
 
-pub(super) async fn ask(job: &Job<'_>, piece: Descriptor) -> Result<(Digest, Presence)> {
-    let presence = job.destination.presence(&piece).await;
-    let what = || format!("cannot look for {} in {}", piece.digest, job.destination);
-    Ok((piece.digest.clone(), presence.attempting(what)?))
+impl Survey {
+    /// Whether the destination has all of it as it is, so that nothing of the source is needed.
+    fn is_whole(&self) -> bool {
+        let has = |piece: &Descriptor| {
+            let presence = self.presence.get(&piece.digest);
+            !matches!(
+                presence,
+                None | Some(Presence::Absent | Presence::Damaged(_))
+            )
+        };
+        self.images.iter().all(|image| {
+            let is_kept = image.layers(self).all(|layer| layer.target.is_none());
+            is_kept && has(image.manifest.descriptor()) && image.manifest.blobs().all(has)
+        })
+    }
 }
 
 /// A layer of a surveyed image.

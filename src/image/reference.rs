@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use super::repo_tag::split_tag;
+use super::repo_tag::{RepoTag, split_tag};
 use super::{Digest, Name, Repository, Tag};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -40,6 +40,12 @@ pub enum Reference {
         /// The directory. It may hold colons.
         path: PathBuf,
     },
+    /// `docker-daemon:[name[:tag]]`, `docker-daemon:name@digest` or `docker-daemon:sha256:ID`: an image
+    /// of a Docker engine. Without a tag and a digest it is `latest`.
+    DockerDaemon {
+        /// The image in it: a name in full, or the image ID as a digest.
+        name: Name,
+    },
     /// `docker://host[:port]/path[:tag][@digest]`: a repository of a registry. Without a tag and a
     /// digest it is `latest`.
     Docker {
@@ -54,9 +60,10 @@ const DOCKER_ARCHIVE: &str = "docker-archive";
 const OCI_ARCHIVE: &str = "oci-archive";
 const OCI: &str = "oci";
 const DIR: &str = "dir";
+const DOCKER_DAEMON: &str = "docker-daemon";
 const DOCKER: &str = "docker";
 /// Transports of other tools that this version has no store for.
-const ELSEWHERE: [&str; 4] = ["docker-daemon", "containers-storage", "sif", "tarball"];
+const ELSEWHERE: [&str; 3] = ["containers-storage", "sif", "tarball"];
 
 impl Reference {
     /// The image inside the place.
@@ -65,6 +72,7 @@ impl Reference {
             Reference::DockerArchive { name, .. }
             | Reference::OciArchive { name, .. }
             | Reference::OciDir { name, .. }
+            | Reference::DockerDaemon { name }
             | Reference::Docker { name, .. } => name,
             Reference::Dir { .. } => &Name::Sole,
         }
@@ -76,7 +84,10 @@ impl Reference {
             Reference::DockerArchive { path, .. } | Reference::OciArchive { path, .. } => {
                 path.as_os_str() == STDIO
             }
-            Reference::OciDir { .. } | Reference::Dir { .. } | Reference::Docker { .. } => false,
+            Reference::OciDir { .. }
+            | Reference::Dir { .. }
+            | Reference::DockerDaemon { .. }
+            | Reference::Docker { .. } => false,
         }
     }
 }
@@ -100,10 +111,11 @@ impl FromStr for Reference {
             }
             Some((DIR, "")) => Err(no_path(text)),
             Some((DIR, rest)) => Ok(Reference::Dir { path: rest.into() }),
+            Some((DOCKER_DAEMON, rest)) => daemon(text, rest),
             Some((DOCKER, rest)) => docker(text, rest),
             Some((transport, _)) if ELSEWHERE.contains(&transport) => {
                 let what = format!(
-                    "{transport}: is no place that this version reads or writes; docker://, oci:, oci-archive:, docker-archive: and dir: are"
+                    "{transport}: is no place that this version reads or writes; docker://, docker-daemon:, oci:, oci-archive:, docker-archive: and dir: are"
                 );
                 Err(Error::new(ErrorKind::Unsupported, what))
             }
@@ -135,6 +147,33 @@ fn place(text: &str, rest: &str) -> Result<(PathBuf, Name)> {
         return Err(Error::new(ErrorKind::Invalid, what));
     }
     Ok((PathBuf::from(path), name))
+}
+
+/// Nothing, `name`, `name:tag`, `name@digest` or `sha256:ID`. The engine's own lookup takes a name with
+/// a digest, which is that of a registry, as a name.
+fn daemon(text: &str, rest: &str) -> Result<Reference> {
+    let invalid = |what: &str| {
+        let what = format!("\"{}\": {what}", text.escape_debug());
+        Error::new(ErrorKind::Invalid, what)
+    };
+    if rest.starts_with("//") {
+        return Err(invalid("no slashes: write docker-daemon:NAME:TAG"));
+    }
+    let name = match rest.split_once('@') {
+        _ if rest.is_empty() => Name::Sole,
+        _ if rest.starts_with("sha256:") => Name::Digest(rest.parse()?),
+        None => Name::Tag(rest.parse::<RepoTag>()?.to_string().parse()?),
+        Some((repository, digest)) => {
+            let digest: Digest = digest.parse()?;
+            let whole: RepoTag = repository.parse()?;
+            if split_tag(repository).1.is_some() {
+                return Err(invalid("it has both a tag and a digest: give one"));
+            }
+            let whole = whole.to_string();
+            Name::Tag(format!("{}@{digest}", split_tag(&whole).0).parse()?)
+        }
+    };
+    Ok(Reference::DockerDaemon { name })
 }
 
 /// `//host/path`, `//host/path:tag`, `//host/path@digest` or `//host/path:tag@digest`.
@@ -189,6 +228,12 @@ impl fmt::Display for Reference {
             Reference::OciDir { path, .. } => write!(f, "{OCI}:{}", path.display())?,
             Reference::Dir { path } => write!(f, "{DIR}:{}", path.display())?,
             Reference::Docker { repository, .. } => write!(f, "{DOCKER}://{repository}")?,
+            Reference::DockerDaemon { name } => {
+                return match name {
+                    Name::Sole => write!(f, "{DOCKER_DAEMON}:"),
+                    name => write!(f, "{DOCKER_DAEMON}:{name}"),
+                };
+            }
         }
         match self.name() {
             Name::Sole => Ok(()),
@@ -224,6 +269,11 @@ mod tests {
             "docker://[::1]:5000/a/b:v1",
             &format!("docker://localhost/x@{digest}"),
             &format!("docker://h.example:5000/x:1@{digest}"),
+            "docker-daemon:",
+            "docker-daemon:busybox:latest",
+            "docker-daemon:localhost:5000/team/app:1.2",
+            &format!("docker-daemon:{digest}"),
+            &format!("docker-daemon:team/app@{digest}"),
         ] {
             assert_eq!(text.parse::<Reference>().unwrap().to_string(), text);
         }
@@ -236,6 +286,13 @@ mod tests {
             reference.to_string(),
             "docker://docker.io/library/alpine:latest"
         );
+        for text in [
+            "docker-daemon:alpine",
+            "docker-daemon:docker.io/library/alpine:latest",
+        ] {
+            let reference: Reference = text.parse().unwrap();
+            assert_eq!(reference.to_string(), "docker-daemon:alpine:latest");
+        }
     }
 
     #[test]
@@ -275,6 +332,11 @@ mod tests {
         assert!(told("docker://h.example/x:a/b").contains("repository"));
         assert!(told("docker://h.example/x@sha256:ab").contains("digest"));
         assert!(told("").contains("no transport"));
+        assert!(told("docker-daemon://x").contains("docker-daemon:NAME:TAG"));
+        assert!(told("docker-daemon:sha256:ab").contains("digest"));
+        assert!(told("docker-daemon:UPPER").contains("invalid image name"));
+        assert!(told("docker-daemon:a/../b:1").contains("invalid image name"));
+        assert!(told(&format!("docker-daemon:a:b@{}", Digest::of(b""))).contains("both"));
         assert!(told(&format!("oci:a:b@{}", Digest::of(b""))).contains("both"));
     }
 }

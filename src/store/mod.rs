@@ -6,6 +6,7 @@
 pub mod archive;
 pub mod blob;
 pub mod compress;
+pub mod daemon;
 pub mod dir;
 mod memory;
 pub mod oci_dir;
@@ -63,6 +64,17 @@ pub trait Store: Display + Send + Sync {
                 .map_err(Error::of_piece),
             None => Ok(None),
         }
+    }
+
+    /// The image ID that a name stands for now, where the place tells it without reading the image:
+    /// the digest of the config, or that of another document, which then is no config's. `None` if
+    /// nothing has that name or nobody can tell.
+    ///
+    /// # Errors
+    /// Whatever asking gives.
+    async fn image_id(&self, name: &Name) -> Result<Option<Digest>> {
+        let _ = name;
+        Ok(None)
     }
 
     /// The manifests that refer to this one (`subject`): signatures, attestations, SBOMs.
@@ -177,6 +189,12 @@ pub trait Destination: Store {
     /// What it can hold.
     fn form(&self) -> Form {
         Form::Any
+    }
+
+    /// What it calls an image, where that is not the digest of its manifest.
+    fn own_digest(&self, manifest: &Manifest) -> Option<Digest> {
+        let _ = manifest;
+        None
     }
 
     /// Whether blobs come one after the other, so that the same image always gives the same bytes.

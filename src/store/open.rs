@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::archive::{DockerArchive, Kind, NewArchive, OciArchive};
+use super::daemon::{Access, Daemon, DaemonLoad};
 use super::dir::Dir;
 use super::oci_dir::OciDir;
 use super::registry::Registries;
@@ -28,6 +29,9 @@ pub fn open_source(reference: &Reference, registries: &Registries) -> Result<Box
         Reference::Dir { path } => {
             Dir::open(path).map(|directory| Box::new(directory) as Box<dyn Source>)
         }
+        Reference::DockerDaemon { .. } => Access::of_process(None)
+            .and_then(|access| Daemon::new(&access))
+            .map(|engine| Box::new(engine) as Box<dyn Source>),
         Reference::Docker { repository, .. } => registries
             .source(repository)
             .map(|registry| Box::new(registry) as Box<dyn Source>),
@@ -57,6 +61,10 @@ pub fn open_destination(
             .destination(repository)
             .map(|registry| Box::new(registry) as Box<dyn Destination>)
             .attempting(|| format!("cannot open {reference}")),
+        Reference::DockerDaemon { .. } => Access::of_process(None)
+            .and_then(|access| DaemonLoad::new(&access))
+            .map(|engine| Box::new(engine) as Box<dyn Destination>)
+            .attempting(|| format!("cannot open {reference}")),
         Reference::DockerArchive { path, .. } => new_archive(Kind::Docker, path, reference),
         Reference::OciArchive { path, .. } => new_archive(Kind::Oci, path, reference),
     }
@@ -84,6 +92,10 @@ pub fn open_to_delete(
             .map(|registry| Box::new(registry) as Box<dyn Destination>),
         Reference::Dir { .. } => {
             let what = "a dir: holds one image: remove the directory instead";
+            Err(Error::new(ErrorKind::Unsupported, what))
+        }
+        Reference::DockerDaemon { .. } => {
+            let what = "images of an engine are not deleted: docker image rm does that";
             Err(Error::new(ErrorKind::Unsupported, what))
         }
         Reference::DockerArchive { .. } | Reference::OciArchive { .. } => {

@@ -36,10 +36,10 @@ pub(crate) struct Cli {
 const REFERENCES: &str = "\
 References:
   docker://[HOST/]REPO[:TAG][@DIGEST]   a registry
-  oci:DIR[:NAME|:@N|@DIGEST]            an OCI image layout
+  oci:DIR[:NAME|:@N|@DIGEST]            an OCI image layout; dir:DIR is skopeo's plain form
   oci-archive:FILE[:NAME|:@N|@DIGEST]   an OCI layout in a tar; FILE - is stdin or stdout
   docker-archive:FILE[:NAME|:@N]        what `docker save` writes; FILE - is stdin or stdout
-  dir:DIR                               a plain directory, as skopeo writes it
+  docker-daemon:[NAME[:TAG]|sha256:ID]  the images of a Docker engine (DOCKER_HOST)
 
 Exit codes: 0 done, 1 failed, 2 no such image, 4 rate limited, 64 wrong usage, 130/143 interrupted";
 
@@ -172,7 +172,7 @@ pub(crate) struct JobArgs {
     #[arg(long, value_name = "NAME", hide_short_help = true)]
     pub(crate) additional_tag: Vec<Tag>,
 
-    /// How plain layers are compressed [default: gzip from docker-archive:, else as they are]
+    /// How plain layers are compressed [default: gzip from docker-archive: and docker-daemon:, else as they are]
     #[arg(long, visible_alias = "dest-compress-format", value_name = "HOW")]
     pub(crate) compression: Option<Method>,
 

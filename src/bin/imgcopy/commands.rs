@@ -7,13 +7,12 @@ use imgcopy::copy;
 use imgcopy::error::{Attempt as _, Error, ErrorKind};
 use imgcopy::image::{Name, Platform, Reference, RepoTag};
 use imgcopy::inspect;
-use imgcopy::store::{Source, open_source};
+use imgcopy::store::Source;
 
 use crate::args::{
     CopyArgs, DigestArgs, Format, InspectArgs, ListTagsArgs, PlanArgs, TagsArgs, VerifyArgs,
 };
 use crate::jobs::{Jobs, cores};
-use crate::reach::OneSide;
 use crate::{progress, render, tables};
 
 /// Why a verb did not do what was asked.
@@ -114,7 +113,7 @@ pub(crate) async fn inspect(args: InspectArgs) -> Ended {
     let what = || format!("cannot inspect {reference}");
     let platform = args.platform.asked().map_err(Failure::Usage)?;
     let platform = platform.unwrap_or_else(Platform::of_this_machine);
-    let source = source(reference, &args.reach)?;
+    let source = args.reach.source(reference)?;
     if args.config {
         let config = inspect::config(&*source, reference.name(), &platform).await;
         return Ok(render::bytes(&config.attempting(what)?));
@@ -148,16 +147,11 @@ pub(crate) async fn inspect(args: InspectArgs) -> Ended {
     })
 }
 
-/// The place of a reference, to read from it.
-fn source(reference: &Reference, reach: &OneSide) -> Result<Box<dyn Source>, Failure> {
-    let registries = reach.registries(reference).map_err(Failure::Usage)?;
-    Ok(open_source(reference, &registries)?)
-}
-
 /// The repository of which an image in an archive of `docker save` was asked for. As skopeo has it,
 /// names in a layout are free text and tell no repository.
 fn repository(reference: &Reference) -> Option<String> {
-    let Reference::DockerArchive { name, .. } = reference else {
+    let (Reference::DockerArchive { name, .. } | Reference::DockerDaemon { name }) = reference
+    else {
         return None;
     };
     let named: RepoTag = name.tag()?.as_str().parse().ok()?;
@@ -172,7 +166,7 @@ async fn names(reference: &Reference, source: &dyn Source) -> imgcopy::error::Re
 }
 
 pub(crate) async fn tags(args: TagsArgs) -> Ended {
-    let source = source(&args.reference, &args.reach)?;
+    let source = args.reach.source(&args.reference)?;
     let names = names(&args.reference, &*source).await?;
     Ok(match args.format {
         Format::Table => render::lines(&names),
@@ -181,14 +175,14 @@ pub(crate) async fn tags(args: TagsArgs) -> Ended {
 }
 
 pub(crate) async fn list_tags(args: ListTagsArgs) -> Ended {
-    let source = source(&args.reference, &args.reach)?;
+    let source = args.reach.source(&args.reference)?;
     let names = names(&args.reference, &*source).await?;
     Ok(render::tags_of_skopeo(source.repository(), &names))
 }
 
 pub(crate) async fn digest(args: DigestArgs) -> Ended {
     let reference = &args.reference;
-    let source = source(reference, &args.reach)?;
+    let source = args.reach.source(reference)?;
     let digest = inspect::digest(&*source, reference.name()).await;
     let digest = digest.attempting(|| format!("cannot tell the digest of {reference}"))?;
     Ok(render::line(&digest))
@@ -196,7 +190,7 @@ pub(crate) async fn digest(args: DigestArgs) -> Ended {
 
 pub(crate) async fn verify(args: VerifyArgs) -> Ended {
     let reference = &args.reference;
-    let source = source(reference, &args.reach)?;
+    let source = args.reach.source(reference)?;
     let verdict = inspect::verify(&*source, reference.name(), cores().get()).await;
     let verdict = verdict.attempting(|| format!("cannot verify {reference}"))?;
     let printed = match args.format {

@@ -32,7 +32,7 @@ fn hint(error: &Error) -> Option<&'static str> {
         ErrorKind::RateLimited => Some(
             "the registry limits how much it gives: log in, wait, or allow more with --max-retry-wait",
         ),
-        ErrorKind::Unreachable => Some("check the registry's name and port, and the network"),
+        ErrorKind::Unreachable => Some("check the name and port, and the network"),
         ErrorKind::Untrusted => Some(
             "give the registry's CA with --src-cert-dir or --dest-cert-dir, or --src-tls-verify=false or --dest-tls-verify=false to trust it blindly",
         ),

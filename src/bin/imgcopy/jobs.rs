@@ -6,11 +6,11 @@ use imgcopy::copy::{Companions, Job, Selection};
 use imgcopy::error::{Error, ErrorKind, Result};
 use imgcopy::image::{Compression, Digest, Format, Name, Reference, RepoTag, Tag};
 use imgcopy::store::compress::Coding;
-use imgcopy::store::{Destination, Form, Source, open_destination, open_source};
+use imgcopy::store::{Destination, Form, Source};
 
 use crate::args::JobArgs;
 use crate::commands::Failure;
-use crate::reach::Reached;
+use crate::places::Reached;
 
 /// The places of one or more copies, open.
 pub(crate) struct Jobs {
@@ -55,7 +55,7 @@ impl Jobs {
         let reached = reached.map_err(Failure::Usage)?;
         let mut images = Vec::new();
         for reference in sources {
-            let source = open_source(reference, &reached.source)?;
+            let source = reached.open_source(reference)?;
             let tags = wanted.tags(reference, &*source).await?;
             images.push(Image {
                 source,
@@ -65,7 +65,7 @@ impl Jobs {
         }
         let jobs = Self {
             images,
-            destination: open_destination(destination, reached.destination(), args.deep)?,
+            destination: reached.open_destination(destination, args.deep)?,
             expected,
             selection,
             companions: args.companions.companions(),
@@ -151,7 +151,10 @@ struct Names {
 impl Names {
     fn of(destination: &Reference, additional: &[Tag], count: usize) -> Result<Self> {
         let several = count > 1;
-        let for_docker = matches!(destination, Reference::DockerArchive { .. });
+        let for_docker = matches!(
+            destination,
+            Reference::DockerArchive { .. } | Reference::DockerDaemon { .. }
+        );
         let mut typed: Vec<Tag> = typed_tag(destination)?.into_iter().collect();
         let keeps = typed.is_empty() && (several || for_docker);
         typed.extend(additional.iter().cloned());
@@ -196,6 +199,8 @@ impl Names {
             tags.extend(
                 named
                     .filter(|tag| !self.for_docker || tag.as_str().contains(':'))
+                    // An engine finds an image by NAME@DIGEST, and nothing is called so elsewhere.
+                    .filter(|tag| !tag.as_str().contains('@'))
                     .cloned(),
             );
         }

@@ -5,6 +5,7 @@ mod commands;
 mod failures;
 mod jobs;
 mod login;
+mod places;
 mod platforms;
 mod progress;
 mod reach;

@@ -8,10 +8,14 @@ use clap::{ArgAction, Args};
 
 use imgcopy::error::{Error, ErrorKind, Result};
 use imgcopy::image::Reference;
+use imgcopy::store::Source;
 use imgcopy::store::registry::credentials::{
     Credential, Environment, Keyring, Login as UserPassword, Secret,
 };
 use imgcopy::store::registry::{Login, Options, Registries};
+
+use crate::commands::Failure;
+use crate::places::{Reached, engine, source};
 
 /// For both sides of a copy.
 #[derive(Debug, Args)]
@@ -81,6 +85,14 @@ pub(crate) struct BothSides {
     #[arg(long, value_name = "DIR")]
     dest_cert_dir: Option<PathBuf>,
 
+    /// The Docker engine of docker-daemon: as source [default: `DOCKER_HOST`]
+    #[arg(long, value_name = "HOST", hide_short_help = true)]
+    src_daemon_host: Option<String>,
+
+    /// The Docker engine of docker-daemon: as destination
+    #[arg(long, value_name = "HOST", hide_short_help = true)]
+    dest_daemon_host: Option<String>,
+
     #[command(flatten)]
     patience: Patience,
 }
@@ -117,6 +129,10 @@ pub(crate) struct OneSide {
     #[arg(long, value_name = "DIR")]
     cert_dir: Option<PathBuf>,
 
+    /// The Docker engine of docker-daemon: [default: `DOCKER_HOST`]
+    #[arg(long, value_name = "HOST", hide_short_help = true)]
+    daemon_host: Option<String>,
+
     #[command(flatten)]
     patience: Patience,
 }
@@ -145,28 +161,6 @@ struct Patience {
     trusted_realm: Vec<String>,
 }
 
-/// The registries of both sides of a copy.
-pub(crate) struct Reached {
-    pub(crate) source: Registries,
-    /// Only where the destination is reached otherwise.
-    other: Option<Registries>,
-}
-
-impl Reached {
-    /// What users should know about their files of credentials (S-41).
-    pub(crate) fn warnings(&self) -> Vec<String> {
-        let mut warnings = self.source.warnings();
-        warnings.extend(self.other.iter().flat_map(Registries::warnings));
-        warnings.sort();
-        warnings.dedup();
-        warnings
-    }
-
-    pub(crate) fn destination(&self) -> &Registries {
-        self.other.as_ref().unwrap_or(&self.source)
-    }
-}
-
 /// Which side an option is for.
 #[derive(PartialEq)]
 struct Side<'a> {
@@ -190,10 +184,14 @@ impl BothSides {
         for from in sources {
             one_on_stdin(from, password_stdin)?;
         }
+        let source_engine = engine(sources, self.src_daemon_host.as_ref())?;
+        let other_engine = engine([destination], self.dest_daemon_host.as_ref())?;
         if !sources.iter().chain([destination]).any(is_remote) {
             return Ok(Reached {
                 source: Registries::new(Options::bare()),
                 other: None,
+                source_engine,
+                other_engine,
             });
         }
         let source = Side {
@@ -222,6 +220,8 @@ impl BothSides {
         Ok(Reached {
             source: reached,
             other,
+            source_engine,
+            other_engine,
         })
     }
 }
@@ -233,6 +233,13 @@ impl OneSide {
             true => self.options()?,
             false => Options::bare(),
         }))
+    }
+
+    /// The place of a reference, to read from it.
+    pub(crate) fn source(&self, reference: &Reference) -> Result<Box<dyn Source>, Failure> {
+        let registries = self.registries(reference).map_err(Failure::Usage)?;
+        let engine = engine([reference], self.daemon_host.as_ref()).map_err(Failure::Usage)?;
+        Ok(source(reference, &registries, engine.as_ref())?)
     }
 
     pub(crate) fn options(&self) -> Result<Options> {

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -14,12 +14,13 @@ use bytes::Bytes;
 use serde::Deserialize;
 use tracing::debug;
 
+use super::original::original;
 use super::outer;
 use super::tar_index::TarIndex;
 use crate::error::{Attempt as _, Error, ErrorKind, Result};
 use crate::image::{
-    Algorithm, Compression, Config, Descriptor, DiffId, Digest, Hasher, MANIFEST_LIMIT, Manifest,
-    MediaType, Name, RepoTag, Tag, json,
+    Algorithm, Compression, Config, Descriptor, DiffId, Digest, Hasher, Manifest, MediaType, Name,
+    RepoTag, Tag, json,
 };
 use crate::store::blob::{Blob, FileRange};
 use crate::store::oci_dir::index;
@@ -35,7 +36,8 @@ const KNOWN: json::Known = json::Known {
 
 /// An archive, opened for reading.
 pub struct DockerArchive {
-    path: PathBuf,
+    /// What users know it by.
+    place: String,
     tar: TarIndex,
     items: Vec<Item>,
     images: Mutex<BTreeMap<usize, Arc<Image>>>,
@@ -76,7 +78,16 @@ impl DockerArchive {
     /// `NoPlace` if there is no such file; `Invalid` if it is no archive of images, is damaged, or
     /// holds what could be read in two ways.
     pub fn open(path: &Path) -> Result<Self> {
-        let mut tar = TarIndex::of(&outer::open(path)?)?;
+        let place = format!("docker-archive:{}", path.display());
+        Self::in_file(place, &outer::open(path)?)
+    }
+
+    /// The archive that a stretch of a file holds; `place` is what users know it by.
+    ///
+    /// # Errors
+    /// As [`DockerArchive::open`].
+    pub(crate) fn in_file(place: String, range: &FileRange) -> Result<Self> {
+        let mut tar = TarIndex::of(range)?;
         let Some(list) = tar.read("manifest.json", LIST_LIMIT)? else {
             let what = match tar.file(index::FILE) {
                 Ok(Some(_)) => {
@@ -89,7 +100,7 @@ impl DockerArchive {
         tar.check()?;
         let items = read_list(&list).attempting(|| "cannot read manifest.json")?;
         Ok(Self {
-            path: path.to_path_buf(),
+            place,
             tar,
             items,
             images: Mutex::default(),
@@ -277,44 +288,6 @@ impl Layer {
     }
 }
 
-/// The manifest that the engine had for this image, if the archive holds it: an OCI manifest with
-/// the same config and layers.
-fn original(tar: &TarIndex, config: &Descriptor, layers: &[Descriptor]) -> Option<Manifest> {
-    let text = tar.read(index::FILE, index::LIMIT).ok()??;
-    let mut below = index::entries(&text).ok()?;
-    let mut seen = std::collections::BTreeSet::new();
-    while let Some(descriptor) = below.pop() {
-        if !seen.insert(descriptor.digest.clone()) {
-            continue;
-        }
-        let Some(manifest) = stored_manifest(tar, &descriptor) else {
-            continue;
-        };
-        below.extend_from_slice(manifest.children());
-        let fits = manifest.as_image().is_some_and(|image| {
-            let same = |(one, other): (&Descriptor, &Descriptor)| {
-                one.digest == other.digest && one.media_type == other.media_type
-            };
-            image.config.digest == config.digest
-                && image.layers.len() == layers.len()
-                && image.layers.iter().zip(layers).all(same)
-        });
-        if fits && manifest.descriptor().media_type.as_str() == MediaType::OCI_MANIFEST {
-            return Some(manifest);
-        }
-    }
-    None
-}
-
-/// A manifest among the blobs of an archive. One that cannot be read counts as none: what the
-/// archive must have is listed in `manifest.json`.
-fn stored_manifest(tar: &TarIndex, descriptor: &Descriptor) -> Option<Manifest> {
-    let digest = &descriptor.digest;
-    let path = format!("blobs/{}/{}", digest.algorithm().as_str(), digest.hex());
-    let bytes = tar.read(&path, MANIFEST_LIMIT).ok()??;
-    Manifest::parse(bytes.into(), descriptor).ok()
-}
-
 /// The digest that a file is called by: `blobs/sha256/<hex>`, `<hex>.json`, `<hex>.tar.gz` (crane and
 /// kaniko), `sha256:<hex>` (crane's configs).
 fn claimed(path: &str) -> Option<Digest> {
@@ -347,7 +320,7 @@ fn lacks(path: &str) -> Error {
 
 impl fmt::Display for DockerArchive {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "docker-archive:{}", self.path.display())
+        f.write_str(&self.place)
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod docker;
 mod oci;
+mod original;
 mod outer;
 mod tar_index;
 mod tar_walk;

@@ -6,7 +6,8 @@ mod tar;
 mod target;
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::io::Write;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -28,7 +29,8 @@ pub use layout::Kind;
 /// An archive that is being written. It appears under its name when it is finished.
 pub struct NewArchive {
     kind: Kind,
-    path: PathBuf,
+    /// What users know it by.
+    place: String,
     state: Arc<Mutex<State>>,
 }
 
@@ -48,16 +50,26 @@ impl NewArchive {
     /// # Errors
     /// `Invalid` if something is there already.
     pub fn at(kind: Kind, path: &Path) -> Result<Self> {
-        Ok(Self {
+        let place = format!("{}:{}", kind.transport(), path.display());
+        Ok(Self::new(kind, place, Target::at(path)?))
+    }
+
+    /// An archive that goes to `stream`; errors call it `place`.
+    pub fn into_stream(kind: Kind, place: String, stream: Box<dyn Write + Send>) -> Self {
+        Self::new(kind, place, Target::Stream(Some(stream)))
+    }
+
+    fn new(kind: Kind, place: String, target: Target) -> Self {
+        Self {
             kind,
-            path: path.to_path_buf(),
+            place,
             state: Arc::new(Mutex::new(State {
-                target: Target::at(path)?,
+                target,
                 tar: None,
                 content: Content::default(),
                 finished: None,
             })),
-        })
+        }
     }
 
     fn unsupported(&self, what: &str) -> Error {
@@ -160,7 +172,7 @@ impl State {
 
 impl fmt::Display for NewArchive {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.kind.transport(), self.path.display())
+        f.write_str(&self.place)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Where a new archive goes: a file that appears when it is whole, or a pipe.
 
 use std::fs::{File, Permissions};
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
@@ -14,7 +14,6 @@ use crate::error::{Attempt as _, Error, ErrorKind, Result};
 use crate::image::STDIO;
 
 /// Where the archive goes.
-#[derive(Debug, Clone)]
 pub(super) enum Target {
     /// A file that is not there yet.
     New(PathBuf),
@@ -24,6 +23,8 @@ pub(super) enum Target {
     Pipe(PathBuf),
     /// Standard output.
     Stdout,
+    /// Whatever takes it; nothing once it was opened.
+    Stream(Option<Box<dyn Write + Send>>),
 }
 
 impl Target {
@@ -65,7 +66,7 @@ impl Target {
     }
 
     /// Opens it; a file is still without a name.
-    pub(super) fn open(&self) -> Result<Out> {
+    pub(super) fn open(&mut self) -> Result<Out> {
         Ok(match self {
             Target::New(path) | Target::Empty(path) => {
                 let parent = parent(path);
@@ -82,6 +83,10 @@ impl Target {
                 let stdout = io::stdout().as_fd().try_clone_to_owned()?;
                 Out::Stream(Box::new(File::from(stdout)))
             }
+            Target::Stream(stream) => {
+                let gone = || Error::new(ErrorKind::Io, "it was written already");
+                Out::Stream(stream.take().ok_or_else(gone)?)
+            }
         })
     }
 
@@ -90,7 +95,7 @@ impl Target {
         let (path, named) = match self {
             Target::New(path) => (path, file.persist_noclobber(path)),
             Target::Empty(path) => (path, file.persist(path)),
-            Target::Pipe(_) | Target::Stdout => return Ok(()),
+            Target::Pipe(_) | Target::Stdout | Target::Stream(_) => return Ok(()),
         };
         named.map_err(|failed| match failed.error.kind() {
             io::ErrorKind::AlreadyExists => {
