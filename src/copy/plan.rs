@@ -3,7 +3,7 @@
 mod manifests;
 mod types;
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use super::survey::SurveyedLayer;
 use super::{Survey, SurveyedImage};
@@ -41,14 +41,20 @@ pub(super) fn target(survey: &Survey, image: &ImageManifest, layer: &Descriptor)
 /// `Unsupported` if what is asked for cannot be said in the image's own kind of manifest.
 pub fn plan(survey: &Survey) -> Result<Plan> {
     check_form(survey)?;
-    let mut blobs = BTreeMap::new();
+    let mut seen = BTreeSet::new();
+    let mut blobs = Vec::new();
     for image in &survey.images {
-        for step in blob_steps(survey, image)? {
-            blobs.entry(step.blob.digest.clone()).or_insert(step);
-        }
+        let steps = blob_steps(survey, image)?.into_iter();
+        blobs.extend(steps.filter(|step| seen.insert(step.blob.digest.clone())));
     }
-    let mut blobs: Vec<BlobStep> = blobs.into_values().collect();
-    blobs.sort_by_key(|step| std::cmp::Reverse(step.blob.size));
+    // An archive of plain layers keeps the order of the image, which does not depend on how large
+    // they are when they are packed.
+    if survey.form == Form::Any {
+        blobs.sort_by(|one, other| {
+            let by_size = other.blob.size.cmp(&one.blob.size);
+            by_size.then_with(|| one.blob.digest.cmp(&other.blob.digest))
+        });
+    }
     let manifests = manifest_steps(survey, &blobs)?;
     check_expected(survey, &manifests)?;
     check_preserved(survey, &manifests)?;
@@ -77,7 +83,7 @@ fn check_form(survey: &Survey) -> Result<()> {
     let place = &survey.destination;
     let what = match survey.absent.first() {
         _ if !survey.images.iter().all(is_image) => format!(
-            "{place} holds container images only, and this is an artifact of another kind: oci: and docker:// hold it"
+            "{place} holds container images only, and this is an artifact of another kind: registries, OCI places and dir: hold it"
         ),
         Some(absent) => format!(
             "{place} holds every layer, and {} is not at the source: it lives at its URLs",

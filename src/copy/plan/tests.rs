@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::copy::Standing;
 use crate::image::{Config, Digest, Manifest, MediaType};

@@ -24,7 +24,8 @@ pub struct Plan {
     /// What manifests that are converted are called at the source, by what they are called afterwards.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub converted: BTreeMap<Digest, Digest>,
-    /// Each config and layer once, the largest first.
+    /// Each config and layer once, the largest first; for a place of plain images in the image's order,
+    /// which does not depend on how well they are compressed.
     pub blobs: Vec<BlobStep>,
     /// Each manifest once, children before parents; the last one gets the names.
     pub manifests: Vec<ManifestStep>,

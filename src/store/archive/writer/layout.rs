@@ -7,7 +7,8 @@ use serde::Serialize;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::image::{
-    Compression, Config, Descriptor, Digest, ImageManifest, Manifest, MediaKind, RepoTag, Tag,
+    Compression, Config, Descriptor, Digest, ImageManifest, Manifest, MediaKind, MediaType,
+    RepoTag, Tag,
 };
 use crate::store::Form;
 use crate::store::oci_dir::index;
@@ -104,6 +105,17 @@ impl Kind {
             }
         }
     }
+}
+
+/// The manifest by which an archive of plain layers is read.
+pub(super) fn plain_manifest(image: &ImageManifest) -> Option<Manifest> {
+    let called = |blob: &Descriptor, media_type: MediaType| {
+        Descriptor::new(media_type, blob.digest.clone(), blob.size)
+    };
+    let config = called(&image.config, MediaType::OCI_CONFIG.into());
+    let plain = |layer: &Descriptor| called(layer, MediaType::oci_layer(Compression::None));
+    let layers: Vec<Descriptor> = image.layers.iter().map(plain).collect();
+    Manifest::image(&config, &layers).ok()
 }
 
 pub(super) fn is_config(blob: &Descriptor) -> bool {

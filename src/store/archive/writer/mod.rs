@@ -14,11 +14,11 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use tracing::debug;
 
-use self::layout::{Content, is_config};
+use self::layout::{Content, is_config, plain_manifest};
 use self::tar::TarWriter;
 use self::target::Target;
 use crate::error::{Attempt as _, Error, ErrorKind, Result};
-use crate::image::{Compression, Config, Descriptor, Manifest, Name};
+use crate::image::{Compression, Config, Descriptor, Digest, Manifest, Name};
 use crate::store::blob::{self, Blob};
 use crate::store::{
     Destination, Form, KnownLayer, Presence, Role, Stop, Store, WantedLayers, blocking, locked,
@@ -227,6 +227,12 @@ impl Store for NewArchive {
 impl Destination for NewArchive {
     fn form(&self) -> Form {
         self.kind.form()
+    }
+
+    /// An archive for `docker load` keeps no manifest: whoever reads it makes the plainest one.
+    fn own_digest(&self, manifest: &Manifest) -> Option<Digest> {
+        let image = manifest.as_image().filter(|_| self.kind == Kind::Docker)?;
+        plain_manifest(image).map(|made| made.descriptor().digest.clone())
     }
 
     fn takes_one_at_a_time(&self) -> bool {
