@@ -73,17 +73,28 @@ pub(crate) async fn login(args: LoginArgs) -> Result<ExitCode, Failure> {
         };
     }
     let credential = asked(&args).await.map_err(Failure::Usage)?;
-    let options = Options {
-        login: Login::As(credential.clone()),
-        tls_verify: args.tls_verify,
-        certificates: args.cert_dir.clone(),
-        ..Options::of_process().map_err(Failure::Usage)?
-    };
-    Registries::new(options).check_login(scope).await?;
+    let (tls_verify, cert_dir) = (args.tls_verify, args.cert_dir.clone());
+    check(scope, &credential, tls_verify, cert_dir).await?;
     let kept = keyring.store(scope, &credential).await;
     let kept = kept.attempting(|| format!("cannot keep the credentials for {scope}"))?;
     render::tell(&format!("kept in {kept}"));
     Ok(render::line(&"Login Succeeded!"))
+}
+
+/// Asks a registry whether it takes a credential.
+pub(crate) async fn check(
+    scope: &Scope,
+    credential: &Credential,
+    tls_verify: Option<bool>,
+    cert_dir: Option<PathBuf>,
+) -> Result<(), Failure> {
+    let options = Options {
+        login: Login::As(credential.clone()),
+        tls_verify,
+        certificates: cert_dir,
+        ..Options::of_process().map_err(Failure::Usage)?
+    };
+    Ok(Registries::new(options).check_login(scope).await?)
 }
 
 pub(crate) async fn logout(args: LogoutArgs) -> Result<ExitCode, Failure> {
@@ -104,7 +115,7 @@ pub(crate) async fn logout(args: LogoutArgs) -> Result<ExitCode, Failure> {
     }
 }
 
-fn not_logged_in(scope: &Scope) -> Error {
+pub(crate) fn not_logged_in(scope: &Scope) -> Error {
     Error::new(ErrorKind::Unauthorized, format!("not logged into {scope}"))
 }
 
@@ -117,20 +128,26 @@ async fn asked(args: &LoginArgs) -> Result<Credential> {
     }
     let username = match &args.username {
         Some(username) => username.clone(),
-        None => answer("Username: ").await?,
+        None => typed_username().await?,
     };
     let password = match args.password_stdin {
         true => password_of_stdin()?,
-        false => {
-            // An interrupt drops this, so the terminal shows again what is typed.
-            let _quiet = Quiet::begin(std::io::stdin())?;
-            Secret::new(answer("Password: ").await?)
-        }
+        false => typed_password().await?,
     };
     if password.reveal().is_empty() {
         return Err(Error::new(ErrorKind::Invalid, "the password is empty"));
     }
     Credential::basic(&username, password.reveal())
+}
+
+pub(crate) async fn typed_username() -> Result<String> {
+    answer("Username: ").await
+}
+
+pub(crate) async fn typed_password() -> Result<Secret> {
+    // An interrupt drops this, so the terminal shows again what is typed.
+    let _quiet = Quiet::begin(std::io::stdin())?;
+    answer("Password: ").await.map(Secret::new)
 }
 
 async fn answer(question: &str) -> Result<String> {

@@ -12,6 +12,7 @@ mod reach;
 mod referrers;
 mod render;
 mod shell;
+mod skopeo;
 mod tables;
 mod upkeep;
 
@@ -37,11 +38,25 @@ const GRACE: Duration = Duration::from_millis(1500);
 const LOOK: Duration = Duration::from_millis(5);
 
 fn main() -> ExitCode {
+    if let Some(args) = skopeo::asked(std::env::args_os()) {
+        return match skopeo::Cli::parse_from(args) {
+            Ok(cli) => {
+                log(cli.debug());
+                in_task(skopeo::run(cli))
+            }
+            Err(code) => code,
+        };
+    }
     let cli = match Cli::parse_from(std::env::args_os()) {
         Ok(cli) => cli,
         Err(error) => return render::usage_error(&error),
     };
-    if cli.debug {
+    log(cli.debug);
+    in_task(async { finished(run(cli.verb).await) })
+}
+
+fn log(debug: bool) {
+    if debug {
         // Only what we say ourselves: nobody knows which secrets the layers below would tell (S-40).
         let ours = Targets::new().with_target("imgcopy", tracing::Level::TRACE);
         let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
@@ -49,6 +64,10 @@ fn main() -> ExitCode {
             .with(log.with_filter(ours))
             .init();
     }
+}
+
+/// Does the work until it ends or a signal ends it.
+fn in_task(work: impl Future<Output = ExitCode> + Send + 'static) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -63,9 +82,9 @@ fn main() -> ExitCode {
             Err(error) => return (render::failure(&error), GRACE),
         };
         // In a task of its own: whatever it does, an interrupt is heard.
-        let mut task = tokio::spawn(run(cli.verb));
+        let mut task = tokio::spawn(work);
         tokio::select! {
-            ended = &mut task => (ended.map_or_else(|died| render::died(&died), finished), GRACE),
+            ended = &mut task => (ended.unwrap_or_else(|died| render::died(&died)), GRACE),
             code = signals.next() => {
                 let code = render::interrupted(code);
                 task.abort();

@@ -3,8 +3,10 @@
 use imgcopy::error::Result;
 use imgcopy::image::Reference;
 use imgcopy::store::daemon::{Access, Daemon, DaemonLoad};
-use imgcopy::store::registry::Registries;
+use imgcopy::store::registry::{Options, Registries};
 use imgcopy::store::{Destination, Source, open_destination, open_source};
+
+use crate::reach::{Patience, Side, is_remote};
 
 /// What both sides of a copy are reached by.
 pub(crate) struct Reached {
@@ -17,6 +19,29 @@ pub(crate) struct Reached {
 }
 
 impl Reached {
+    /// The registries of places that are reached so. Where none of them is a registry, nothing is read
+    /// that says something about registries.
+    pub(crate) fn between(
+        places: &[&Reference],
+        source: &Side<'_>,
+        destination: &Side<'_>,
+        patience: &Patience,
+    ) -> Result<Self> {
+        let mut reached = Self {
+            source: Registries::new(Options::bare()),
+            other: None,
+            source_engine: None,
+            other_engine: None,
+        };
+        if places.iter().any(|place| is_remote(place)) {
+            reached.source = Registries::new(source.options(patience)?);
+            if source != destination {
+                reached.other = Some(reached.source.beside(destination.options(patience)?));
+            }
+        }
+        Ok(reached)
+    }
+
     /// What users should know about their files of credentials (S-41).
     pub(crate) fn warnings(&self) -> Vec<String> {
         let mut warnings = self.source.warnings();

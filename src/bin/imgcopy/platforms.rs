@@ -143,16 +143,16 @@ impl PlatformArgs {
 }
 
 /// skopeo's `--override-*`.
-struct Overrides<'a> {
-    os: Option<&'a str>,
-    architecture: Option<&'a str>,
-    variant: Option<&'a str>,
+pub(crate) struct Overrides<'a> {
+    pub(crate) os: Option<&'a str>,
+    pub(crate) architecture: Option<&'a str>,
+    pub(crate) variant: Option<&'a str>,
 }
 
 impl Overrides<'_> {
     /// The platform, if any part of it is overridden. As with skopeo, what is not is this
     /// machine's; but another CPU has no variant of this one.
-    fn platform(&self) -> Result<Option<Platform>> {
+    pub(crate) fn platform(&self) -> Result<Option<Platform>> {
         if [self.os, self.architecture, self.variant]
             .iter()
             .all(Option::is_none)

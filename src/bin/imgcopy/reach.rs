@@ -12,7 +12,7 @@ use imgcopy::store::Source;
 use imgcopy::store::registry::credentials::{
     Credential, Environment, Keyring, Login as UserPassword, Secret,
 };
-use imgcopy::store::registry::{Login, Options, Registries};
+use imgcopy::store::registry::{Limits, Login, Options, Registries, RetryPolicy};
 
 use crate::commands::Failure;
 use crate::places::{Reached, engine, source};
@@ -139,7 +139,7 @@ pub(crate) struct OneSide {
 
 /// How often to try, and how long to wait.
 #[derive(Debug, Args)]
-struct Patience {
+pub(crate) struct Patience {
     /// How often a request is repeated that may yet succeed
     #[arg(long, value_name = "N", default_value_t = 4, hide_short_help = true)]
     retry_times: u32,
@@ -161,16 +161,31 @@ struct Patience {
     trusted_realm: Vec<String>,
 }
 
-/// Which side an option is for.
+impl Patience {
+    /// At least so many repetitions, and everything else as it is by default. What skopeo calls none still
+    /// takes up downloads that broke off, and repeats what a registry put off.
+    pub(crate) fn of_times(retry_times: u32) -> Self {
+        let retry = RetryPolicy::default();
+        Self {
+            retry_times: retry_times.max(retry.times),
+            retry_delay: retry.delay,
+            max_retry_wait: retry.max_wait,
+            timeout: Limits::default().idle,
+            trusted_realm: Vec::new(),
+        }
+    }
+}
+
+/// What the options say about one side.
 #[derive(PartialEq)]
-struct Side<'a> {
-    creds: Option<&'a UserPassword>,
-    password_stdin: bool,
-    no_creds: bool,
-    token: Option<&'a String>,
-    authfile: Option<&'a PathBuf>,
-    tls_verify: Option<bool>,
-    cert_dir: Option<&'a PathBuf>,
+pub(crate) struct Side<'a> {
+    pub(crate) creds: Option<&'a UserPassword>,
+    pub(crate) password_stdin: bool,
+    pub(crate) no_creds: bool,
+    pub(crate) token: Option<&'a String>,
+    pub(crate) authfile: Option<&'a PathBuf>,
+    pub(crate) tls_verify: Option<bool>,
+    pub(crate) cert_dir: Option<&'a PathBuf>,
 }
 
 impl BothSides {
@@ -186,14 +201,7 @@ impl BothSides {
         }
         let source_engine = engine(sources, self.src_daemon_host.as_ref())?;
         let other_engine = engine([destination], self.dest_daemon_host.as_ref())?;
-        if !sources.iter().chain([destination]).any(is_remote) {
-            return Ok(Reached {
-                source: Registries::new(Options::bare()),
-                other: None,
-                source_engine,
-                other_engine,
-            });
-        }
+        let places: Vec<&Reference> = sources.iter().chain([destination]).collect();
         let source = Side {
             creds: self.src_creds.as_ref(),
             password_stdin: self.src_password_stdin,
@@ -212,16 +220,10 @@ impl BothSides {
             tls_verify: self.dest_tls_verify,
             cert_dir: self.dest_cert_dir.as_ref(),
         };
-        let reached = Registries::new(source.options(&self.patience)?);
-        let other = match source == destination {
-            true => None,
-            false => Some(reached.beside(destination.options(&self.patience)?)),
-        };
         Ok(Reached {
-            source: reached,
-            other,
             source_engine,
             other_engine,
+            ..Reached::between(&places, &source, &destination, &self.patience)?
         })
     }
 }
@@ -257,7 +259,7 @@ impl OneSide {
 }
 
 impl Side<'_> {
-    fn options(&self, patience: &Patience) -> Result<Options> {
+    pub(crate) fn options(&self, patience: &Patience) -> Result<Options> {
         let mut options = Options::of_process()?;
         options.login = self.login()?;
         options.tls_verify = self.tls_verify;
@@ -308,7 +310,7 @@ pub(crate) fn keyring(authfile: Option<PathBuf>) -> Arc<Keyring> {
 }
 
 /// Only registries need what files and the environment say about them.
-fn is_remote(reference: &Reference) -> bool {
+pub(crate) fn is_remote(reference: &Reference) -> bool {
     matches!(reference, Reference::Docker { .. })
 }
 
