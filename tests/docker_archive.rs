@@ -94,6 +94,8 @@ fn every_image_keeps_its_id_and_its_diff_ids() {
             continue;
         }
         copied += 1;
+        let told = imgcopy(["digest", &archive_at(&path)]).ok();
+        assert_eq!(made.stdout, told.stdout, "{source}");
         assert_eq!(identity(&archive_at(&path)), identity(source), "{source}");
         imgcopy(["verify", &archive_at(&path)]).ok();
         if number % 5 == 0 && has_peer("skopeo") {

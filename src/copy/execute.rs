@@ -93,7 +93,7 @@ async fn run(plan: &Plan, job: &Job<'_>, observer: &Arc<dyn Observer>) -> Result
     for companion in &found.companions {
         companions::bring(job, companion, observer).await?;
     }
-    if let Some(root) = &copying.held {
+    if let Some(root) = copying.written.as_ref().filter(|_| copying.is_held) {
         let role = Role::Root(&plan.tags);
         job.destination.put_manifest(root, role).await?;
     }
@@ -105,7 +105,9 @@ async fn run(plan: &Plan, job: &Job<'_>, observer: &Arc<dyn Observer>) -> Result
         mounted,
         manifests,
     } = copying.progress;
-    let image = plan.manifests.last().and_then(|root| root.content.as_ref());
+    // What was written, or what would have been if it had not been there.
+    let planned = plan.manifests.last().and_then(|root| root.content.as_ref());
+    let image = copying.written.as_ref().or(planned);
     let own = image.and_then(|image| job.destination.own_digest(image));
     let digest = own.or(copying.root).ok_or_else(nothing)?;
     Ok(Outcome {
@@ -152,8 +154,10 @@ struct Copying<'p> {
     root: Option<Digest>,
     /// What belongs to the image, once that is known: the names wait until it has come, too.
     found: Option<Found>,
-    /// The image that waits for its names.
-    held: Option<Manifest>,
+    /// The image as it was written.
+    written: Option<Manifest>,
+    /// Whether it waits for its names.
+    is_held: bool,
     progress: Progress,
 }
 
@@ -198,7 +202,8 @@ impl<'p> Copying<'p> {
                 .collect(),
             root: None,
             found: None,
-            held: None,
+            written: None,
+            is_held: false,
             progress: Progress::default(),
         })
     }
@@ -248,8 +253,9 @@ impl<'p> Copying<'p> {
                 Done::Manifest { position, manifest } => {
                     self.progress.manifests += 1;
                     self.settle(position, manifest.descriptor().clone());
-                    if self.holds_names() && position + 1 == self.plan.manifests.len() {
-                        self.held = Some(manifest);
+                    if position + 1 == self.plan.manifests.len() {
+                        self.is_held = self.holds_names();
+                        self.written = Some(manifest);
                     }
                 }
             }

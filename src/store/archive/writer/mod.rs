@@ -231,7 +231,10 @@ impl Destination for NewArchive {
 
     /// An archive for `docker load` keeps no manifest: whoever reads it makes the plainest one.
     fn own_digest(&self, manifest: &Manifest) -> Option<Digest> {
+        let is_plain =
+            |layer: &Descriptor| layer.media_type.compression() == Some(Compression::None);
         let image = manifest.as_image().filter(|_| self.kind == Kind::Docker)?;
+        let image = image.layers.iter().all(is_plain).then_some(image)?;
         plain_manifest(image).map(|made| made.descriptor().digest.clone())
     }
 
