@@ -95,7 +95,7 @@ fn wants(args: &CopyArgs, destination: &Reference) -> Result<Wants, Fatal> {
             (false, true) => Wants::Plain,
             (false, false) => Wants::Anything,
         },
-        Reference::DockerArchive { .. } => Wants::Plain,
+        Reference::DockerArchive { .. } | Reference::DockerDaemon { .. } => Wants::Plain,
         Reference::OciDir { .. } | Reference::OciArchive { .. } if accepts_plain => Wants::Anything,
         _ => Wants::Compressed,
     })

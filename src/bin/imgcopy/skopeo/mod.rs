@@ -16,8 +16,8 @@
 //! So is `--registries.d`: it says where simple signatures lie, and those are neither read nor written; and
 //! `--dest-precompute-digests`, because layers are never sent that the registry has.
 //!
-//! `--retry-times` counts the repetitions of each request, and by default there are none, as there. With
-//! none, a download that breaks off is not taken up again either.
+//! `--retry-times` counts the repetitions of each request, and there are never fewer than imgcopy's own: also
+//! with none, skopeo takes up downloads that broke off and repeats what a registry put off.
 
 mod config;
 mod copy;
