@@ -8,6 +8,7 @@ pub mod blob;
 pub mod compress;
 pub mod daemon;
 pub mod dir;
+mod files;
 mod memory;
 pub mod oci_dir;
 mod open;

@@ -24,7 +24,7 @@ use rules::*;
 const ORDER: [&str; 7] = ["bin", "sync", "copy", "inspect", "store", "image", "error"];
 
 /// What every part of `store` may use of its siblings.
-const SHARED_IN_STORE: [&str; 2] = ["blob", "compress"];
+const SHARED_IN_STORE: [&str; 3] = ["blob", "compress", "files"];
 
 /// Opens every kind of store by its reference, so it uses them all.
 const OPENER: &str = "open";

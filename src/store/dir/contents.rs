@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 
-use super::files::Folder;
 use super::layout::{child_file, is};
 use crate::error::{Error, ErrorKind, Result};
 use crate::image::{Descriptor, Digest, MANIFEST_LIMIT, Manifest};
+use crate::store::files::Folder;
 
 /// Where a manifest is that an index names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,8 +88,8 @@ fn find(
     child: &Descriptor,
     current: Option<&Bytes>,
 ) -> Result<(Place, Option<Manifest>)> {
-    let own = match root.read(&child_file(&child.digest), MANIFEST_LIMIT) {
-        Ok(own) => own.map(Bytes::from),
+    let own = match root.content(&child_file(&child.digest), MANIFEST_LIMIT) {
+        Ok(own) => own,
         // A link or the like: it is as good as not there.
         Err(error) if error.is_bad_source() => None,
         Err(error) => return Err(error),

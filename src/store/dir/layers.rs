@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tracing::debug;
 
-use super::files::Found;
 use super::layout::Layout;
 use crate::error::Result;
 use crate::image::{Config, Descriptor, DiffId, Manifest, Name};
 use crate::store::blob::{Blob, FileRange};
+use crate::store::files::Found;
 use crate::store::{KnownLayer, WantedLayers};
 
 impl Layout {

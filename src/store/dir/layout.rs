@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 
-use super::files::{Folder, Found, Stamp};
 use crate::error::{Attempt as _, Error, ErrorKind, Result};
 use crate::image::{Descriptor, Digest, MANIFEST_LIMIT, Manifest, MediaKind, MediaType, Name};
 use crate::store::blob::{Blob, FileRange};
+use crate::store::files::{Folder, Found, Stamp};
 use crate::store::{Presence, locked};
 
 /// The file that marks a directory as such, and what it says.
@@ -96,7 +96,7 @@ impl Layout {
         let Some(root) = self.root()? else {
             return Ok(None);
         };
-        Ok(root.read(ROOT, MANIFEST_LIMIT)?.map(Bytes::from))
+        root.content(ROOT, MANIFEST_LIMIT)
     }
 
     /// The bytes of the file that a child of an index has; `None` if there is none.
@@ -104,8 +104,8 @@ impl Layout {
         let Some(root) = self.root()? else {
             return Ok(None);
         };
-        let bytes = root.read(&child_file(digest), MANIFEST_LIMIT)?;
-        Ok(bytes.map(Bytes::from))
+        let bytes = root.content(&child_file(digest), MANIFEST_LIMIT)?;
+        Ok(bytes)
     }
 
     /// What should be this manifest: the image's own if it is it, else the file of a child. Not
@@ -242,7 +242,7 @@ impl fmt::Display for Layout {
 
 /// What the marker of a directory says; `None` if it has none.
 pub(super) fn version(root: &Folder) -> Result<Option<Version>> {
-    let Some(text) = root.read(MARKER.0, 1 << 10)? else {
+    let Some(text) = root.content(MARKER.0, 1 << 10)? else {
         return Ok(None);
     };
     let text = String::from_utf8_lossy(&text);

@@ -7,8 +7,8 @@ use std::os::unix::fs::MetadataExt as _;
 
 use tracing::debug;
 
-use super::files::Folder;
 use crate::error::{Attempt as _, Result};
+use crate::store::files::Folder;
 
 /// How the names of stages begin.
 pub(super) const STAGE: &str = ".imgcopy-";
@@ -44,7 +44,7 @@ impl Stage {
     pub(super) fn make(root: &Folder) -> Result<Option<Self>> {
         let random = RandomState::new().hash_one(std::process::id());
         let name = format!("{STAGE}{}-{random:016x}", std::process::id());
-        let Some(folder) = root.make_sub(&name)? else {
+        let Some((folder, true)) = root.make_sub(&name, 0o700)? else {
             return Ok(None);
         };
         let Some(alive) = folder.reopen()? else {
@@ -102,7 +102,7 @@ pub(super) fn others_are_alive(root: &Folder, own: &str) -> Result<bool> {
 }
 
 fn stages(root: &Folder) -> Result<Vec<String>> {
-    let mut names = root.list()?;
+    let mut names = root.names()?;
     names.retain(|name| name.starts_with(STAGE));
     Ok(names)
 }
@@ -127,7 +127,7 @@ pub(super) fn remove_stage(root: &Folder, name: &str) -> Result<()> {
     let Some(stage) = root.sub(name)? else {
         return Ok(());
     };
-    for file in stage.list()? {
+    for file in stage.names()? {
         stage.remove(&file)?;
     }
     root.remove_dir(name)

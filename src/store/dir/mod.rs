@@ -5,7 +5,6 @@
 //! specification; the form is that of skopeo's transport `dir:`, version 1.1.
 
 mod contents;
-mod files;
 mod layers;
 mod layout;
 mod lock;
@@ -47,7 +46,7 @@ impl Dir {
             return Err(Error::new(ErrorKind::NoPlace, "there is no such directory"));
         };
         if layout.version()?.is_none() {
-            let is_other = root.list()?.iter().any(|name| name == "oci-layout");
+            let is_other = root.names()?.iter().any(|name| name == "oci-layout");
             let shown = path.display();
             let what = match is_other {
                 true => format!("it has no version file: is it oci:{shown}?"),
@@ -89,7 +88,7 @@ impl Dir {
     /// Whatever listing the directory gives.
     pub fn signatures(&self) -> Result<usize> {
         let names = match self.layout().root()? {
-            Some(root) => root.list()?,
+            Some(root) => root.names()?,
             None => Vec::new(),
         };
         let signatures = names.iter().filter(|name| contents::signed(name).is_some());

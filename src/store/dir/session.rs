@@ -15,11 +15,11 @@ use bytes::Bytes;
 use tracing::debug;
 
 use super::contents::{Contents, Place, check_alone};
-use super::files::{Folder, Found, Stamp, make_missing};
 use super::layout::{MARKER, ROOT, Version, child_file, version};
 use super::lock::{Lock, STAGE, Stage, others_are_alive, remove_stage, sweep};
 use crate::error::{Attempt as _, Error, ErrorKind, Result};
 use crate::image::{Digest, MANIFEST_LIMIT, Manifest, MediaType};
+use crate::store::files::{Folder, Found, Stamp, make_missing};
 use crate::store::locked;
 
 /// One writer at work.
@@ -118,7 +118,7 @@ impl Session {
     /// Gives a finished file its name.
     fn place(&self, staged: &str, name: &str) -> Result<()> {
         let is_new = matches!(self.root.find(name)?, Found::Nothing);
-        self.stage.folder.rename(staged, &self.root, name)?;
+        self.stage.folder.rename_over(staged, &self.root, name)?;
         if is_new {
             locked(&self.placed).insert(name.to_string());
         }
@@ -158,7 +158,7 @@ impl Session {
     }
 
     fn former(&self) -> Result<Option<Former>> {
-        let bytes = self.root.read(ROOT, MANIFEST_LIMIT)?.map(Bytes::from);
+        let bytes = self.root.content(ROOT, MANIFEST_LIMIT)?;
         Ok(bytes.map(|bytes| Former {
             manifest: Manifest::of(bytes.clone(), MediaType::default()).ok(),
             bytes,
@@ -196,7 +196,7 @@ impl Session {
     fn clear(&self, former: &Manifest, new: &Contents) {
         let clear = || {
             let old = Contents::of(&self.root, former, None)?;
-            for name in old.stale(new, &self.root.list()?) {
+            for name in old.stale(new, &self.root.names()?) {
                 debug!(%name, "only the former image needed it");
                 self.root.remove(&name)?;
                 locked(&self.placed).remove(&name);
@@ -228,7 +228,7 @@ impl Session {
             self.root.remove(name)?;
         }
         let is_empty = |name: &String| [MARKER.0, &self.stage.name].contains(&name.as_str());
-        if self.is_new && self.root.list()?.iter().all(is_empty) {
+        if self.is_new && self.root.names()?.iter().all(is_empty) {
             self.root.remove(MARKER.0)?;
             remove_stage(&self.root, &self.stage.name)?;
             self.remove_made();
@@ -286,12 +286,6 @@ impl Staged {
         self.is_placed = true;
         Stamp::now(&self.file)
     }
-
-    /// What is left of the file system, in bytes.
-    pub(super) fn room(&self) -> Option<u64> {
-        let room = rustix::fs::fstatvfs(&self.file).ok()?;
-        Some(room.f_bavail.saturating_mul(room.f_frsize))
-    }
 }
 
 impl Drop for Staged {
@@ -313,7 +307,7 @@ pub(super) fn is_marked(root: &Folder) -> Result<bool> {
             let what = "it has the form of 2017 (version 1.0), which can only be read: choose another directory";
             Err(Error::new(ErrorKind::Unsupported, what))
         }
-        None if root.list()?.iter().all(|name| name.starts_with(STAGE)) => Ok(false),
+        None if root.names()?.iter().all(|name| name.starts_with(STAGE)) => Ok(false),
         // What was listed may be what another writer is just making.
         None if version(root)? == Some(Version::Current) => Ok(true),
         None => {

@@ -1,19 +1,18 @@
 //! Writing an image into a `dir:`. Blocking; `session` says how it is made safe.
 
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::Write as _;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use tracing::debug;
 
 use super::layout::Layout;
 use super::lock::needs_sweep;
-use super::session::{Session, Staged};
-use crate::error::{Attempt as _, Error, ErrorKind, Result};
+use super::session::Session;
+use crate::error::{Attempt as _, Error, Result};
 use crate::image::{Descriptor, Digest, Manifest};
-use crate::store::blob::{Blob, FileRange, Receipt};
+use crate::store::blob::{Blob, Receipt};
+use crate::store::files::write;
 use crate::store::locked;
 
 /// A directory, and the session that writes to it.
@@ -51,7 +50,7 @@ impl Writer {
         let digest = blob.descriptor().digest.clone();
         let put = || {
             let staged = self.session()?.stage()?;
-            let Receipt { descriptor, .. } = write(blob, &staged, stopped)?;
+            let Receipt { descriptor, .. } = write(blob, &staged.file, stopped)?;
             let stamp = staged.place(&descriptor.digest)?;
             self.layout.note_blob(&descriptor.digest, stamp);
             Ok::<_, Error>(descriptor)
@@ -116,44 +115,4 @@ impl Writer {
             None => Ok(()),
         }
     }
-}
-
-/// Writes a blob into its staged file. A file of another directory is cloned where the file system
-/// can; the clone is then read, so the content is checked either way.
-fn write(blob: Blob, staged: &Staged, stopped: &AtomicBool) -> Result<Receipt> {
-    let go_on = || match stopped.load(Ordering::Relaxed) {
-        true => Err(Error::new(ErrorKind::Interrupted, "interrupted")),
-        false => Ok(()),
-    };
-    if blob
-        .as_whole_file()
-        .is_some_and(|file| clone(file, &staged.file))
-    {
-        let range = FileRange::whole(staged.file.try_clone()?)?;
-        return blob.read_from(range).pour(&mut |_| go_on());
-    }
-    let size = blob.descriptor().size;
-    let mut file = &staged.file;
-    let poured = blob.pour(&mut |piece| {
-        go_on()?;
-        file.write_all(piece)?;
-        Ok(())
-    });
-    poured.map_err(|error| match (error.kind(), staged.room()) {
-        (ErrorKind::NoSpace, Some(room)) => error.attempting(format!(
-            "the disk is full: {room} bytes left for a blob of {size}"
-        )),
-        _ => error,
-    })
-}
-
-/// Whether the file system made `to` a clone of `from`, which shares its bytes.
-#[cfg(target_os = "linux")]
-fn clone(from: &File, to: &File) -> bool {
-    rustix::fs::ioctl_ficlone(to, from).is_ok()
-}
-
-#[cfg(not(target_os = "linux"))]
-fn clone(_: &File, _: &File) -> bool {
-    false
 }

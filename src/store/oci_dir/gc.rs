@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use tracing::debug;
 
-use super::files::{Dir, Found};
 use super::layout::{Layout, OWN};
 use super::lock::{Lock, is_dead, stages, sweep};
 use crate::error::{Attempt as _, Error, ErrorKind, Result};
 use crate::image::{Algorithm, Digest};
+use crate::store::files::{Folder, Found};
 
 /// A blob that nothing refers to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,7 +47,7 @@ pub(super) fn collect(layout: &Layout, remove: bool) -> Result<Vec<Garbage>> {
     if remove {
         let blobs = root.sub("blobs")?;
         for Garbage { digest, .. } in &garbage {
-            let of = |blobs: &Dir| blobs.sub(digest.algorithm().as_str());
+            let of = |blobs: &Folder| blobs.sub(digest.algorithm().as_str());
             if let Some(dir) = blobs.as_ref().map(of).transpose()?.flatten() {
                 debug!(%digest, "removing what nothing refers to");
                 dir.remove(digest.hex())?;
@@ -57,7 +57,7 @@ pub(super) fn collect(layout: &Layout, remove: bool) -> Result<Vec<Garbage>> {
     Ok(garbage)
 }
 
-fn check_alone(own: &Dir) -> Result<()> {
+fn check_alone(own: &Folder) -> Result<()> {
     for stage in stages(own)? {
         if !is_dead(own, &stage)? {
             let what =
@@ -68,7 +68,7 @@ fn check_alone(own: &Dir) -> Result<()> {
     Ok(())
 }
 
-fn unnamed(layout: &Layout, root: &Dir) -> Result<Vec<Garbage>> {
+fn unnamed(layout: &Layout, root: &Folder) -> Result<Vec<Garbage>> {
     let named = named(layout)?;
     let mut garbage = Vec::new();
     let Some(blobs) = root.sub("blobs")? else {

@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use tracing::debug;
 
-use super::files::{Dir, Found, Stamp};
 use super::index;
 use super::ledger::{self, Change, Ledger};
 use crate::error::{Attempt as _, Error, ErrorKind, Result};
@@ -16,6 +15,7 @@ use crate::image::{
     Algorithm, Body, Config, Descriptor, DiffId, Digest, MANIFEST_LIMIT, Manifest, Name,
 };
 use crate::store::blob::{Blob, FileRange};
+use crate::store::files::{Folder, Found, Stamp};
 use crate::store::{KnownLayer, Presence, WantedLayers, locked};
 
 /// The directory of imgcopy's own files inside a layout.
@@ -26,7 +26,7 @@ pub(super) struct Layout {
     pub(super) path: PathBuf,
     /// Whether blobs are read again even if the ledger knows them.
     pub(super) deep: bool,
-    root: Mutex<Option<Arc<Dir>>>,
+    root: Mutex<Option<Arc<Folder>>>,
     ledger: Mutex<Option<Ledger>>,
 }
 
@@ -41,10 +41,10 @@ impl Layout {
     }
 
     /// The open directory; `None` while it does not exist.
-    pub(super) fn root(&self) -> Result<Option<Arc<Dir>>> {
+    pub(super) fn root(&self) -> Result<Option<Arc<Folder>>> {
         let mut root = locked(&self.root);
         if root.is_none() {
-            *root = Dir::open(&self.path)?.map(Arc::new);
+            *root = Folder::open(&self.path)?.map(Arc::new);
         }
         Ok(root.clone())
     }
@@ -257,7 +257,7 @@ impl Layout {
         }
     }
 
-    fn blobs(&self, algorithm: Algorithm) -> Result<Option<Dir>> {
+    fn blobs(&self, algorithm: Algorithm) -> Result<Option<Folder>> {
         let Some(root) = self.root()? else {
             return Ok(None);
         };

@@ -6,8 +6,8 @@
 
 use std::collections::HashMap;
 
-use super::files::Stamp;
 use crate::image::{DiffId, Digest};
+use crate::store::files::Stamp;
 
 /// The file, inside the directory's `.imgcopy`.
 pub(super) const FILE: &str = "verified";

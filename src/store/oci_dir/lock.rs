@@ -6,9 +6,9 @@ use std::hash::{BuildHasher as _, RandomState};
 
 use tracing::debug;
 
-use super::files::{Dir, Found, Stamp};
 use super::layout::OWN;
 use crate::error::{Attempt as _, Result};
+use crate::store::files::{Folder, Found, Stamp};
 
 const LOCK: &str = "lock";
 const STAGE: &str = "stage-";
@@ -20,7 +20,7 @@ pub(super) struct Lock {
 
 impl Lock {
     /// Waits for the lock. `None` if the file was removed meanwhile, and the directory with it.
-    pub(super) fn take(own: &Dir) -> Result<Option<Lock>> {
+    pub(super) fn take(own: &Folder) -> Result<Option<Lock>> {
         let Some(file) = own.append(LOCK)? else {
             return Ok(None);
         };
@@ -35,7 +35,7 @@ impl Lock {
 }
 
 /// Removes what dead writers left. Only under the lock: a stage that is being made is not locked yet.
-pub(super) fn sweep(own: &Dir) -> Result<()> {
+pub(super) fn sweep(own: &Folder) -> Result<()> {
     for name in stages(own)? {
         if is_dead(own, &name)? {
             debug!(stage = %name, "sweeping what a dead writer left");
@@ -46,7 +46,7 @@ pub(super) fn sweep(own: &Dir) -> Result<()> {
 }
 
 /// Whether a directory holds leftovers of dead writers.
-pub(super) fn needs_sweep(root: &Dir) -> Result<bool> {
+pub(super) fn needs_sweep(root: &Folder) -> Result<bool> {
     let Some(own) = root.sub(OWN)? else {
         return Ok(false);
     };
@@ -58,7 +58,7 @@ pub(super) fn needs_sweep(root: &Dir) -> Result<bool> {
     Ok(false)
 }
 
-pub(super) fn stages(own: &Dir) -> Result<Vec<String>> {
+pub(super) fn stages(own: &Folder) -> Result<Vec<String>> {
     let names = own.list()?.into_iter();
     Ok(names
         .map(|(name, _)| name)
@@ -67,7 +67,7 @@ pub(super) fn stages(own: &Dir) -> Result<Vec<String>> {
 }
 
 /// A stage that nobody has locked. One that just vanished counts as dead too.
-pub(super) fn is_dead(own: &Dir, name: &str) -> Result<bool> {
+pub(super) fn is_dead(own: &Folder, name: &str) -> Result<bool> {
     let Some(stage) = own.sub(name)? else {
         return Ok(true);
     };
@@ -79,7 +79,7 @@ pub(super) fn is_dead(own: &Dir, name: &str) -> Result<bool> {
 }
 
 /// A directory for one writer. `None` if the directory around it was removed meanwhile.
-pub(super) fn make_stage(own: &Dir) -> Result<Option<(Dir, String)>> {
+pub(super) fn make_stage(own: &Folder) -> Result<Option<(Folder, String)>> {
     loop {
         let random = RandomState::new().hash_one(std::process::id());
         let name = format!("{STAGE}{}-{random:016x}", std::process::id());
@@ -92,7 +92,7 @@ pub(super) fn make_stage(own: &Dir) -> Result<Option<(Dir, String)>> {
 }
 
 /// Removes a directory and everything in it, following no link.
-pub(super) fn remove_tree(dir: &Dir, name: &str) -> Result<()> {
+pub(super) fn remove_tree(dir: &Folder, name: &str) -> Result<()> {
     let Some(sub) = dir.sub(name)? else {
         return Ok(());
     };

@@ -1,7 +1,6 @@
 //! An OCI directory (OCI image layout specification): `oci-layout`, `index.json`, and blobs under
 //! `blobs/<algorithm>/<hex>`.
 
-mod files;
 mod gc;
 pub(super) mod index;
 mod layout;

@@ -13,21 +13,21 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tracing::debug;
 
-use super::files::{Dir, Found, Impostor, Stamp};
 use super::layout::OWN;
 use super::ledger::Change;
 use super::lock::{Lock, is_dead, make_stage, remove_tree, stages, sweep};
 use super::{index, ledger};
 use crate::error::{Attempt as _, Error, ErrorKind, Result};
 use crate::image::{Descriptor, Digest, Name, Tag};
+use crate::store::files::{Folder, Found, Stamp, make_missing};
 
 const MARKER: (&str, &[u8]) = ("oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#);
 
 /// One writer at work.
 pub(super) struct Session {
-    root: Dir,
-    own: Dir,
-    stage: Dir,
+    root: Folder,
+    own: Folder,
+    stage: Folder,
     stage_name: String,
     /// Keeps the stage locked: others can tell that this writer lives.
     _alive: File,
@@ -44,7 +44,7 @@ impl Session {
         let made = make_missing(path)?;
         for _ in 0..100 {
             // Another writer may take the whole directory back until we have the lock.
-            let Some(root) = Dir::open(path)? else {
+            let Some(root) = Folder::open(path)? else {
                 make_missing(path)?;
                 continue;
             };
@@ -105,7 +105,7 @@ impl Session {
     }
 
     /// Writes a small file in one step.
-    fn replace(&self, dir: &Dir, name: &str, text: &[u8]) -> Result<()> {
+    fn replace(&self, dir: &Folder, name: &str, text: &[u8]) -> Result<()> {
         let staged = self.write_staged(text)?;
         self.stage.rename(&staged, dir, name)?;
         dir.sync()
@@ -301,18 +301,11 @@ impl Staged {
             .ok_or_else(gone)?;
         let algorithm = digest.algorithm().as_str();
         let (dir, _) = blobs.make_sub(algorithm, 0o777)?.ok_or_else(gone)?;
-        if let Found::Other(Impostor::Directory) = dir.find(digest.hex())? {
-            dir.remove_dir(digest.hex())?;
-        }
-        self.session.stage.rename(&self.name, &dir, digest.hex())?;
+        self.session
+            .stage
+            .rename_over(&self.name, &dir, digest.hex())?;
         self.is_placed = true;
         Stamp::now(&self.file)
-    }
-
-    /// What is left of the file system, in bytes.
-    pub(super) fn room(&self) -> Option<u64> {
-        let room = rustix::fs::fstatvfs(&self.file).ok()?;
-        Some(room.f_bavail.saturating_mul(room.f_frsize))
     }
 }
 
@@ -322,28 +315,4 @@ impl Drop for Staged {
             let _ = self.session.stage.remove(&self.name);
         }
     }
-}
-
-/// Makes a directory and those above it, durably. Returns the topmost one that was missing.
-fn make_missing(path: &Path) -> Result<Option<PathBuf>> {
-    let missing = path.ancestors().filter(|it| !it.as_os_str().is_empty());
-    let topmost = missing
-        .take_while(|it| !it.exists())
-        .last()
-        .map(Path::to_path_buf);
-    let what = || format!("cannot make {}", path.display());
-    std::fs::create_dir_all(path).attempting(what)?;
-    if let Some(topmost) = &topmost {
-        for made in path
-            .ancestors()
-            .take_while(|made| made.starts_with(topmost))
-        {
-            let parent = made
-                .parent()
-                .filter(|parent| !parent.as_os_str().is_empty());
-            let parent = File::open(parent.unwrap_or(Path::new("."))).attempting(what)?;
-            parent.sync_all().attempting(what)?;
-        }
-    }
-    Ok(topmost)
 }

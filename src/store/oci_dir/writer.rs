@@ -1,9 +1,7 @@
 //! Writing images into an OCI directory. Blocking; `session` says how it is made safe.
 
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::Write as _;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use tracing::debug;
@@ -11,10 +9,11 @@ use tracing::debug;
 use super::layout::Layout;
 use super::ledger::Change;
 use super::lock::needs_sweep;
-use super::session::{Session, Staged};
-use crate::error::{Attempt as _, Error, ErrorKind, Result};
+use super::session::Session;
+use crate::error::{Attempt as _, Error, Result};
 use crate::image::{Descriptor, Manifest, Name, Tag};
-use crate::store::blob::{Blob, FileRange, Receipt};
+use crate::store::blob::Blob;
+use crate::store::files::write;
 use crate::store::locked;
 
 /// A layout, and the session that writes to it.
@@ -58,7 +57,7 @@ impl Writer {
         );
         let put = || {
             let staged = self.session()?.stage()?;
-            let receipt = write(blob, &staged, stopped)?;
+            let receipt = write(blob, &staged.file, stopped)?;
             let stamp = staged.place(&receipt.descriptor.digest)?;
             let digest = &receipt.descriptor.digest;
             self.layout.note(digest, stamp, receipt.diff_id.as_ref())?;
@@ -144,67 +143,4 @@ impl Writer {
     pub(super) fn discard(&self) -> Result<()> {
         self.begun().map_or(Ok(()), |session| session.discard())
     }
-}
-
-/// Writes a blob into its staged file. A file of another directory is cloned where the file system
-/// can; the clone is then read, so the content is checked either way.
-fn write(blob: Blob, staged: &Staged, stopped: &AtomicBool) -> Result<Receipt> {
-    let go_on = || match stopped.load(Ordering::Relaxed) {
-        true => Err(Error::new(ErrorKind::Interrupted, "interrupted")),
-        false => Ok(()),
-    };
-    if blob
-        .as_whole_file()
-        .is_some_and(|file| clone(file, &staged.file))
-    {
-        let range = FileRange::whole(staged.file.try_clone()?)?;
-        return blob.read_from(range).pour(&mut |_| go_on());
-    }
-    let size = blob.descriptor().size;
-    let mut file = &staged.file;
-    let mut written = 0;
-    let mut begun = 0;
-    let poured = blob.pour(&mut |piece| {
-        go_on()?;
-        file.write_all(piece)?;
-        written += piece.len() as u64;
-        if written - begun >= EARLY {
-            begin_to_store(file, begun, written - begun);
-            begun = written;
-        }
-        Ok(())
-    });
-    poured.map_err(|error| match (error.kind(), staged.room()) {
-        (ErrorKind::NoSpace, Some(room)) => error.attempting(format!(
-            "the disk is full: {room} bytes left for a blob of {size}"
-        )),
-        _ => error,
-    })
-}
-
-/// How many bytes are written before the system is asked to begin to store them, so that the disk
-/// works while the rest is read and compressed, and the sync at the end has little left to do.
-const EARLY: u64 = 8 << 20;
-
-/// Begins to store a part of a file, without waiting: what Linux does on this advice for pages that
-/// are not stored yet.
-#[cfg(target_os = "linux")]
-fn begin_to_store(file: &File, offset: u64, len: u64) {
-    let len = std::num::NonZeroU64::new(len);
-    // Only advice: if it is not taken, the sync at the end takes longer.
-    let _ = rustix::fs::fadvise(file, offset, len, rustix::fs::Advice::DontNeed);
-}
-
-#[cfg(not(target_os = "linux"))]
-fn begin_to_store(_: &File, _: u64, _: u64) {}
-
-/// Whether the file system made `to` a clone of `from`, which shares its bytes.
-#[cfg(target_os = "linux")]
-fn clone(from: &File, to: &File) -> bool {
-    rustix::fs::ioctl_ficlone(to, from).is_ok()
-}
-
-#[cfg(not(target_os = "linux"))]
-fn clone(_: &File, _: &File) -> bool {
-    false
 }

@@ -1,19 +1,27 @@
-//! The files of one directory, reached without ever following a link (S-54, S-56).
+//! Files below one directory, reached without ever following a link (S-54, S-56).
 //!
-//! A name is one component that imgcopy chose, or made of a digest; each open says `O_NOFOLLOW`, and
-//! what was opened must be a regular file.
+//! Each name is one component that imgcopy chose or a digest; each open says `O_NOFOLLOW`, and what
+//! was opened must be a regular file. So nothing outside can be read or written, whatever somebody
+//! put there, and no FIFO or device can make us wait.
 
+mod write;
+
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::fs::File;
 use std::io::Read as _;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, Mode, OFlags};
+use bytes::Bytes;
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::error::{Attempt as _, Error, ErrorKind, Result};
+
+pub(super) use write::write;
 
 /// An open directory, and the path to call it by in messages.
 #[derive(Debug)]
@@ -26,9 +34,9 @@ pub(super) struct Folder {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stamp {
     pub(super) size: u64,
-    inode: u64,
-    /// Time of the last change: seconds since 1970, and nanoseconds.
-    modified: (i64, i64),
+    pub(super) inode: u64,
+    /// Time of the last change, in nanoseconds since 1970.
+    pub(super) modified: i128,
 }
 
 /// What stands under a name.
@@ -81,10 +89,6 @@ impl Folder {
         &self.path
     }
 
-    fn shown(&self, name: &str) -> String {
-        self.path.join(name).display().to_string()
-    }
-
     /// The directory opened once more, as a file that has a lock of its own. `None` if it was removed
     /// meanwhile.
     pub(super) fn reopen(&self) -> Result<Option<File>> {
@@ -101,18 +105,27 @@ impl Folder {
         match rustix::fs::openat(&self.fd, name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty()) {
             Ok(fd) => Ok(Some(Folder { fd, path })),
             Err(Errno::NOENT) => Ok(None),
+            Err(Errno::NOTDIR | Errno::LOOP) => {
+                let what = format!("{} is not a directory but a link or a file", path.display());
+                Err(Error::new(ErrorKind::Invalid, what))
+            }
             Err(errno) => Err(errno).attempting(|| format!("cannot open {}", path.display())),
         }
     }
 
-    /// A new directory inside. `None` if there is one of that name, or this directory was removed
-    /// meanwhile.
-    pub(super) fn make_sub(&self, name: &str) -> Result<Option<Folder>> {
-        match rustix::fs::mkdirat(&self.fd, name, Mode::from_raw_mode(0o700)) {
-            Ok(()) => self.sub(name),
-            Err(Errno::EXIST | Errno::NOENT) => Ok(None),
-            Err(errno) => Err(errno).attempting(|| format!("cannot make {}", self.shown(name))),
-        }
+    /// A directory inside, made if there is none, and whether it was. `None` if this directory was
+    /// removed meanwhile.
+    pub(super) fn make_sub(&self, name: &str, mode: u32) -> Result<Option<(Folder, bool)>> {
+        let made = match rustix::fs::mkdirat(&self.fd, name, Mode::from_raw_mode(mode)) {
+            Ok(()) => true,
+            Err(Errno::EXIST) => false,
+            Err(Errno::NOENT) => return Ok(None),
+            Err(errno) => {
+                let path = self.path.join(name);
+                return Err(errno).attempting(|| format!("cannot make {}", path.display()));
+            }
+        };
+        Ok(self.sub(name)?.map(|sub| (sub, made)))
     }
 
     /// What stands under a name, opened for reading if it is a regular file.
@@ -135,81 +148,142 @@ impl Folder {
             Err(Errno::LOOP) => Ok(Found::Other(Impostor::Link)),
             // What opening a socket, or a device without a driver, gives.
             Err(Errno::NXIO | Errno::NODEV) => Ok(Found::Other(Impostor::Special)),
-            Err(errno) => Err(errno).attempting(|| format!("cannot open {}", self.shown(name))),
+            Err(errno) => {
+                Err(errno).attempting(|| format!("cannot open {}", self.path.join(name).display()))
+            }
         }
     }
 
     /// The content of a regular file; `None` if there is none.
     ///
     /// Fails with `Invalid` if it is larger than `limit` bytes or is no regular file.
-    pub(super) fn read(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>> {
-        let file = match self.find(name)? {
-            Found::Nothing => return Ok(None),
-            Found::Other(is) => {
-                let what = format!("{} is {is}", self.shown(name));
-                return Err(Error::new(ErrorKind::Invalid, what));
+    pub(super) fn read(&self, name: &str, limit: u64) -> Result<Option<(Vec<u8>, Stamp)>> {
+        let path = || self.path.join(name).display().to_string();
+        match self.find(name)? {
+            Found::Nothing => Ok(None),
+            Found::Other(what) => Err(Error::new(
+                ErrorKind::Invalid,
+                format!("{} is {what}", path()),
+            )),
+            Found::File(file, stamp) => {
+                let mut bytes = Vec::new();
+                let read = file.take(limit + 1).read_to_end(&mut bytes);
+                read.attempting(|| format!("cannot read {}", path()))?;
+                if bytes.len() as u64 > limit {
+                    let what = format!("{} is over the limit of {limit} bytes", path());
+                    return Err(Error::new(ErrorKind::Invalid, what));
+                }
+                Ok(Some((bytes, stamp)))
             }
-            Found::File(file, _) => file,
-        };
-        let mut bytes = Vec::new();
-        let read = file.take(limit + 1).read_to_end(&mut bytes);
-        read.attempting(|| format!("cannot read {}", self.shown(name)))?;
-        if bytes.len() as u64 > limit {
-            let what = format!("{} is over the limit of {limit} bytes", self.shown(name));
-            return Err(Error::new(ErrorKind::Invalid, what));
         }
-        Ok(Some(bytes))
+    }
+
+    /// The whole content of a file of at most `limit` bytes; `None` if there is none.
+    pub(super) fn content(&self, name: &str, limit: u64) -> Result<Option<Bytes>> {
+        Ok(self.read(name, limit)?.map(|(bytes, _)| bytes.into()))
     }
 
     /// A new file, open for writing and reading. The system's umask applies.
     pub(super) fn create(&self, name: &str) -> Result<File> {
         let flags =
             OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        rustix::fs::openat(&self.fd, name, flags, Mode::from_raw_mode(0o644))
+        let mode = Mode::from_raw_mode(0o644);
+        rustix::fs::openat(&self.fd, name, flags, mode)
             .map(File::from)
-            .attempting(|| format!("cannot make {}", self.shown(name)))
+            .attempting(|| format!("cannot make {}", self.path.join(name).display()))
     }
 
-    /// Moves a file to its final name, in place of whatever is there; an empty directory goes, too.
+    /// A file that may be there already, open for adding to its end. `None` if the directory itself
+    /// was removed.
+    pub(super) fn append(&self, name: &str) -> Result<Option<File>> {
+        let flags = OFlags::WRONLY
+            | OFlags::CREATE
+            | OFlags::APPEND
+            | OFlags::NOFOLLOW
+            | OFlags::NONBLOCK
+            | OFlags::CLOEXEC;
+        match rustix::fs::openat(&self.fd, name, flags, Mode::from_raw_mode(0o644)) {
+            Ok(fd) => Ok(Some(File::from(fd))),
+            Err(Errno::NOENT) => Ok(None),
+            Err(errno) => {
+                Err(errno).attempting(|| format!("cannot open {}", self.path.join(name).display()))
+            }
+        }
+    }
+
+    /// Moves a file to its final name, in place of whatever is there.
     pub(super) fn rename(&self, name: &str, to: &Folder, new: &str) -> Result<()> {
+        rustix::fs::renameat(&self.fd, name, &to.fd, new)
+            .attempting(|| format!("cannot put {} in place", to.path.join(new).display()))
+    }
+
+    /// The same, where an empty directory in its place goes, too.
+    pub(super) fn rename_over(&self, name: &str, to: &Folder, new: &str) -> Result<()> {
         if let Found::Other(Impostor::Directory) = to.find(new)? {
             to.remove_dir(new)?;
         }
-        rustix::fs::renameat(&self.fd, name, &to.fd, new)
-            .attempting(|| format!("cannot put {} in place", to.shown(new)))
+        self.rename(name, to, new)
     }
 
     /// Removes a file; none is as good.
     pub(super) fn remove(&self, name: &str) -> Result<()> {
         match rustix::fs::unlinkat(&self.fd, name, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
-            Err(errno) => Err(errno).attempting(|| format!("cannot remove {}", self.shown(name))),
+            Err(errno) => Err(errno)
+                .attempting(|| format!("cannot remove {}", self.path.join(name).display())),
         }
     }
 
     /// Removes an empty directory.
     pub(super) fn remove_dir(&self, name: &str) -> Result<()> {
         rustix::fs::unlinkat(&self.fd, name, AtFlags::REMOVEDIR)
-            .attempting(|| format!("cannot remove {}", self.shown(name)))
+            .attempting(|| format!("cannot remove {}", self.path.join(name).display()))
     }
 
-    /// The names of everything inside. What is not UTF-8 has no name that imgcopy gives.
-    pub(super) fn list(&self) -> Result<Vec<String>> {
+    /// The names of everything inside, and whether each is a directory.
+    pub(super) fn list(&self) -> Result<Vec<(String, bool)>> {
+        let shown =
+            |(name, is_dir): (OsString, bool)| (name.to_string_lossy().into_owned(), is_dir);
+        Ok(self.entries()?.into_iter().map(shown).collect())
+    }
+
+    /// The names of everything inside that are UTF-8: what is not has no name that imgcopy gives.
+    pub(super) fn names(&self) -> Result<Vec<String>> {
+        let names = self.entries()?.into_iter();
+        Ok(names
+            .filter_map(|(name, _)| name.into_string().ok())
+            .collect())
+    }
+
+    fn entries(&self) -> Result<Vec<(OsString, bool)>> {
         let what = || format!("cannot list {}", self.path.display());
-        let mut names = Vec::new();
+        let mut entries = Vec::new();
         for entry in rustix::fs::Dir::read_from(&self.fd).attempting(what)? {
             let entry = entry.attempting(what)?;
-            let name = entry.file_name().to_string_lossy().into_owned();
+            let name = OsStr::from_bytes(entry.file_name().to_bytes());
             if name != "." && name != ".." {
-                names.push(name);
+                let is_dir = match entry.file_type() {
+                    FileType::Directory => true,
+                    // Not every file system says it in the listing.
+                    FileType::Unknown => name
+                        .to_str()
+                        .is_some_and(|name| self.sub(name).is_ok_and(|sub| sub.is_some())),
+                    _ => false,
+                };
+                entries.push((name.to_os_string(), is_dir));
             }
         }
-        Ok(names)
+        Ok(entries)
     }
 
     /// Makes the names inside durable.
     pub(super) fn sync(&self) -> Result<()> {
         rustix::fs::fsync(&self.fd).attempting(|| format!("cannot sync {}", self.path.display()))
+    }
+
+    /// The directory as a file, which can be locked.
+    pub(super) fn as_file(&self) -> Result<File> {
+        Ok(File::from(self.fd.as_fd().try_clone_to_owned()?))
     }
 }
 
@@ -218,7 +292,8 @@ impl Stamp {
         Self {
             size: metadata.len(),
             inode: metadata.ino(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            modified: i128::from(metadata.mtime()) * 1_000_000_000
+                + i128::from(metadata.mtime_nsec()),
         }
     }
 
