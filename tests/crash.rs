@@ -5,7 +5,6 @@
 mod support;
 
 use std::fs::{self, File, FileTimes};
-use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
@@ -37,7 +36,7 @@ fn spawn(args: [String; 2]) -> Child {
 fn kill_copies(seed: u64, wanted: usize) {
     let temporary = tempdir();
     let sources = some_images(seed, temporary.path());
-    let mut usual = Duration::ZERO;
+    let mut lifetime = Lifetime::of_copies();
     let (mut killed, mut swept) = (0, 0);
     for n in 0_usize.. {
         assert!(n < wanted * 10, "{killed} of {n} kills hit");
@@ -54,17 +53,12 @@ fn kill_copies(seed: u64, wanted: usize) {
         if n % sources.len() == 1 && n / sources.len() < 3 {
             let begun = Instant::now();
             assert!(spawn(args).wait().unwrap().success());
-            usual = usual.max(begun.elapsed());
+            lifetime.is_at_least(begun.elapsed());
             continue;
         }
         let before = tags(&directory);
         let mut child = spawn(args.clone());
-        let random = u64::from_le_bytes(noise(seed ^ n as u64, 8).try_into().unwrap());
-        std::thread::sleep(usual * u32::try_from(random % 1000).unwrap() / 1000);
-        child.kill().unwrap();
-        if child.wait().unwrap().signal() == Some(9) {
-            killed += 1;
-        }
+        killed += usize::from(lifetime.kill(&mut child, seed ^ n as u64));
         let after = assert_whole(&directory);
         assert!(
             before.iter().all(|tag| after.contains(tag)),

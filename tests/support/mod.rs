@@ -301,6 +301,33 @@ pub fn ends_within(
     }
 }
 
+/// How long copies may live that are to be killed. No machine's speed is known or stays what it was,
+/// so a copy that is done too early shortens it, and one that dies prolongs it.
+pub struct Lifetime(std::time::Duration);
+
+impl Lifetime {
+    pub fn of_copies() -> Self {
+        Self(std::time::Duration::ZERO)
+    }
+
+    pub fn is_at_least(&mut self, taken: std::time::Duration) {
+        self.0 = self.0.max(taken);
+    }
+
+    /// Kills a child at a random moment of its life; whether it died of it.
+    pub fn kill(&mut self, child: &mut std::process::Child, seed: u64) -> bool {
+        let random = u64::from_le_bytes(noise(seed, 8).try_into().unwrap());
+        std::thread::sleep(self.0 * u32::try_from(random % 1000).unwrap() / 1000);
+        child.kill().unwrap();
+        let died = child.wait().unwrap().code().is_none();
+        match died {
+            true => self.0 += self.0 / 10,
+            false => self.0 -= self.0 / 5,
+        }
+        died
+    }
+}
+
 /// Runs a program that has promised to end by then.
 #[track_caller]
 pub fn run_within(command: &mut Command, limit: std::time::Duration) -> Run {
