@@ -211,13 +211,13 @@ fn names_are_typed_added_or_kept() {
     .ok();
     assert_eq!(
         read_json(&path)[0]["RepoTags"],
-        serde_json::json!(["own/name:1", "other:2"])
+        serde_json::json!(["docker.io/own/name:1", "docker.io/library/other:2"])
     );
     std::fs::remove_file(&path).unwrap();
     copy(&source, &archive_at(&path));
     assert_eq!(
         read_json(&path)[0]["RepoTags"],
-        serde_json::json!(["corpus/tiny:base"])
+        serde_json::json!(["docker.io/corpus/tiny:base"])
     );
     std::fs::remove_file(&path).unwrap();
 

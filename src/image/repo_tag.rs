@@ -19,6 +19,11 @@ impl RepoTag {
     pub fn repository(&self) -> &Repository {
         &self.repository
     }
+
+    /// With the registry, also where Docker leaves it out: `docker.io/library/busybox:1.36`.
+    pub fn in_full(&self) -> String {
+        format!("{}:{}", self.repository, self.tag)
+    }
 }
 
 impl FromStr for RepoTag {

@@ -316,7 +316,10 @@ pub(crate) fn harvest_saved(path: &Path) -> Vec<truth::Image> {
     let mut needed = vec!["manifest.json".to_string()];
     for image in listed.as_array().unwrap() {
         needed.push(text(image, "Config"));
-        assert_eq!(image["RepoTags"], json!([format!("app:{TAG}")]));
+        assert_eq!(
+            image["RepoTags"],
+            json!([format!("docker.io/library/app:{TAG}")])
+        );
         for layer in list(image, "Layers") {
             let name = layer.as_str().unwrap().to_string();
             let digest = truth::digest("sha256", &files[&name]);

@@ -226,10 +226,11 @@ impl Content {
 }
 
 impl Kind {
-    /// A name in full: in an archive for `docker load` it has a repository and a tag.
+    /// A name in full: in an archive for `docker load` it has a repository and a tag. The registry is
+    /// named as well, or podman takes what comes from Docker Hub for an image of `localhost`.
     fn completed(self, tag: &Tag) -> Result<String> {
         Ok(match self {
-            Kind::Docker => tag.as_str().parse::<RepoTag>()?.to_string(),
+            Kind::Docker => tag.as_str().parse::<RepoTag>()?.in_full(),
             Kind::Oci => tag.to_string(),
         })
     }
