@@ -15,6 +15,7 @@
 //!
 //! A module uses only those further down; `tests/layers` sees to it.
 //!
+//! - [`sync`]: many copies: which tags ([`sync::select`]), and what came of them ([`sync::report`]).
 //! - [`copy`]: the verb. [`copy::survey`], [`copy::plan`], [`copy::execute`], and [`copy::copy`] for
 //!   all three.
 //! - [`inspect`]: reading an image without copying it: [`inspect::walk`], [`inspect::describe`],
@@ -52,3 +53,4 @@ pub mod error;
 pub mod image;
 pub mod inspect;
 pub mod store;
+pub mod sync;

@@ -12,6 +12,7 @@ use crate::login::{LoginArgs, LogoutArgs};
 use crate::platforms::{PlatformArgs, SelectionArgs};
 use crate::reach::{BothSides, OneSide};
 use crate::referrers::CompanionArgs;
+use crate::report::ReportArgs;
 use crate::shell::{CompletionsArgs, ManArgs};
 use crate::upkeep::{DeleteArgs, GcArgs, TagArgs};
 
@@ -98,6 +99,9 @@ pub(crate) enum Verb {
     Login(LoginArgs),
     /// Forget the credentials for a registry
     Logout(LogoutArgs),
+    /// Put reports of `sync` together
+    #[command(hide = true)]
+    Report(ReportArgs),
     /// Print what completes command lines in a shell
     #[command(hide = true)]
     Completions(CompletionsArgs),

@@ -11,6 +11,7 @@ mod progress;
 mod reach;
 mod referrers;
 mod render;
+mod report;
 mod shell;
 mod skopeo;
 mod tables;
@@ -119,6 +120,7 @@ async fn run(verb: Verb) -> Result<ExitCode, Failure> {
         Verb::Gc(args) => upkeep::gc(args).await,
         Verb::Completions(args) => Ok(shell::completions(&args)),
         Verb::Man(args) => shell::man(&args),
+        Verb::Report(args) => report::report(&args),
         Verb::Login(args) => login::login(args).await,
         Verb::Logout(args) => login::logout(args).await,
     }
