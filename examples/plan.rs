@@ -35,7 +35,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             BlobAction::Keep { .. } => "keep".to_string(),
             BlobAction::Send => "send".to_string(),
             BlobAction::Recompress { to } => format!("compress ({to})"),
-            BlobAction::Mount { .. } => "mount".to_string(),
+            BlobAction::Mount { .. } | BlobAction::Recall { .. } => "mount".to_string(),
             BlobAction::Leave => "leave".to_string(),
         };
         let (blob, because) = (&step.blob, &step.because);

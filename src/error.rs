@@ -30,6 +30,8 @@ pub enum ErrorKind {
     /// Refused: by the operating system (permissions, a read-only place), by a registry, or by a
     /// rule of ours.
     Denied,
+    /// A registry does not take manifests of this type. Another format may do.
+    RefusedType,
     /// A registry wants to know who asks, or does not take the credentials.
     Unauthorized,
     /// A registry wants us to wait longer than we may.

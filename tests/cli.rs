@@ -164,6 +164,7 @@ fn a_terminal_gets_bars_and_keeps_only_the_summary() {
         env!("CARGO_BIN_EXE_imgcopy")
     );
     let mut script = std::process::Command::new("script");
+    script.env(support::NO_CACHE.0, support::NO_CACHE.1);
     let run = Run::of(script.current_dir(desk.path()).env("TERM", "xterm").args([
         "-qec",
         &line,

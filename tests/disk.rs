@@ -183,6 +183,7 @@ fn f90_a_read_only_destination_is_told_and_read() {
 fn as_nobody(args: &[&str]) -> Run {
     let mut command = Command::new("setpriv");
     let command = command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]);
+    command.env(support::NO_CACHE.0, support::NO_CACHE.1);
     run_within(command.arg(env!("CARGO_BIN_EXE_imgcopy")).args(args), SOON)
 }
 

@@ -9,7 +9,8 @@ use super::plan::{BlobAction, BlobStep};
 use super::{Event, Job, Observer};
 use crate::error::{Error, ErrorKind, Result};
 use crate::image::{Compression, Descriptor, Digest};
-use crate::store::compress::Workers;
+use crate::store::blocking;
+use crate::store::compress::{Coding, Workers};
 
 /// A blob that is there now.
 pub(super) struct Arrived {
@@ -25,6 +26,37 @@ pub(super) enum How {
     Travelled(u64),
     /// The registry took it from another of its repositories.
     Mounted,
+}
+
+/// What was done so far.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Progress {
+    pub(super) moved: usize,
+    pub(super) read: u64,
+    pub(super) written: u64,
+    pub(super) mounted: usize,
+    pub(super) manifests: usize,
+}
+
+impl Progress {
+    pub(super) fn add(&mut self, more: &Self) {
+        self.moved += more.moved;
+        self.read += more.read;
+        self.written += more.written;
+        self.mounted += more.mounted;
+        self.manifests += more.manifests;
+    }
+
+    pub(super) fn count(&mut self, stored: &Descriptor, how: &How) {
+        match how {
+            How::Travelled(bytes) => {
+                self.moved += 1;
+                self.read += bytes;
+                self.written += stored.size;
+            }
+            How::Mounted => self.mounted += 1,
+        }
+    }
 }
 
 /// One blob on its way.
@@ -44,6 +76,11 @@ impl Bringing<'_> {
         let (stored, how) = match &step.action {
             BlobAction::Mount { from } if job.destination.mount(&step.blob, from).await? => {
                 (step.blob.clone(), How::Mounted)
+            }
+            BlobAction::Recall {
+                stored, from, to, ..
+            } if job.destination.mount(stored, from).await? => {
+                self.note(*to, stored, How::Mounted).await
             }
             _ => self.travel().await?,
         };
@@ -89,14 +126,44 @@ impl Bringing<'_> {
         let mut blob = blob
             .watched(Arc::new(watch))
             .called(step.blob.media_type.clone());
-        if let (BlobAction::Recompress { to }, Some(workers)) = (&step.action, &self.workers) {
+        let to = step.action.recompresses();
+        if let (Some(to), Some(workers)) = (to, &self.workers) {
             let is_packed = step.blob.media_type.compression() != Some(Compression::None);
             if let Some(diff_id) = step.diff_id.as_ref().filter(|_| is_packed) {
                 blob = blob.unpacking_to(diff_id.clone());
             }
-            blob = blob.recompressed(*to, Arc::clone(workers))?;
+            blob = blob.recompressed(to, Arc::clone(workers))?;
         }
         let stored = job.destination.put_blob(blob).await?;
-        Ok((stored, How::Travelled(read.load(Ordering::Relaxed))))
+        let how = How::Travelled(read.load(Ordering::Relaxed));
+        Ok(match to {
+            Some(to) => self.note(to, &stored, how).await,
+            None => (stored, how),
+        })
+    }
+
+    /// Remembers what the layer was compressed to. What cannot be remembered is no reason to fail.
+    async fn note(&self, to: Coding, stored: &Descriptor, how: How) -> (Descriptor, How) {
+        let Some(memory) = self.job.memory.clone() else {
+            return (stored.clone(), how);
+        };
+        let own = std::iter::once(&self.step.blob.digest);
+        let mut contents: Vec<Digest> = own.chain(&self.step.diff_id).cloned().collect();
+        contents.dedup();
+        if let How::Mounted = how {
+            // No byte was seen: nothing is known but another place.
+            let is_known = |content: &Digest| {
+                let known = memory.find(content, to);
+                known.is_some_and(|known| known.digest == stored.digest)
+            };
+            contents.retain(is_known);
+        }
+        let place = self.job.destination.repository().cloned();
+        let made = stored.clone();
+        let noted = blocking(move || memory.note(&contents, to, &made, place.as_ref())).await;
+        if let Err(error) = noted {
+            debug!(%error, "what a layer was compressed to is not remembered");
+        }
+        (stored.clone(), how)
     }
 }

@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
 use tracing::debug;
 
-use super::{Job, Observer, Plan, Selection};
+use super::{Fallback, Job, Observer, Plan, Selection};
 use crate::error::{Attempt as _, Error, ErrorKind, Result};
 use crate::image::{Descriptor, Digest, Name, Tag, companion};
 use crate::store::Promise;
@@ -251,6 +251,8 @@ pub(super) fn bring<'b>(
             expected: Some(digest.clone()),
             selection: Selection::All,
             compression: None,
+            memory: None,
+            fallback: Fallback::Never,
             companions: Companions {
                 when: When::Never,
                 ..Companions::default()

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::bring::{Arrived, Bringing, How};
+use super::bring::{Arrived, Bringing, Progress};
 use super::companions::{self, Found};
 use super::plan::{BlobAction, BlobStep, ManifestAction, ManifestStep, Plan};
 use super::{Job, Observer};
@@ -29,6 +29,9 @@ pub struct Outcome {
     /// The digest at the source, if the manifest was converted into another format.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub converted_from: Option<Digest>,
+    /// Why it was converted, if that was not asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub converted_because: Option<String>,
     /// How many blobs travelled.
     pub moved: usize,
     /// How many bytes of them were read at the source.
@@ -70,8 +73,18 @@ fn seconds<S: serde::Serializer>(elapsed: &Duration, serializer: S) -> Result<S:
 /// What reading the source or writing the destination gives. If the source proved bad, what was
 /// begun at the destination is taken back; otherwise finished blobs stay for the next run.
 pub async fn execute(plan: &Plan, job: &Job<'_>, observer: &Arc<dyn Observer>) -> Result<Outcome> {
+    go_on(plan, job, observer, &mut Progress::default()).await
+}
+
+/// As [`execute`], where something was done already. What is done is added to it, even on an error.
+pub(super) async fn go_on(
+    plan: &Plan,
+    job: &Job<'_>,
+    observer: &Arc<dyn Observer>,
+    done: &mut Progress,
+) -> Result<Outcome> {
     let begun = Instant::now();
-    match run(plan, job, observer).await {
+    match run(plan, job, observer, done).await {
         Ok(mut outcome) => {
             outcome.elapsed = begun.elapsed();
             Ok(outcome)
@@ -86,9 +99,20 @@ pub async fn execute(plan: &Plan, job: &Job<'_>, observer: &Arc<dyn Observer>) -
     }
 }
 
-async fn run(plan: &Plan, job: &Job<'_>, observer: &Arc<dyn Observer>) -> Result<Outcome> {
+async fn run(
+    plan: &Plan,
+    job: &Job<'_>,
+    observer: &Arc<dyn Observer>,
+    done: &mut Progress,
+) -> Result<Outcome> {
     let mut copying = Copying::new(plan, job, observer)?;
-    copying.all().await?;
+    let ended = copying.all().await;
+    // What came in an earlier attempt is there now, and was not before.
+    let mut totals = plan.totals();
+    totals.kept = totals.kept.saturating_sub(done.moved + done.mounted);
+    totals.kept_bytes = totals.kept_bytes.saturating_sub(done.written);
+    done.add(&copying.progress);
+    ended?;
     let found = copying.found.take().unwrap_or_default();
     for companion in &found.companions {
         companions::bring(job, companion, observer).await?;
@@ -97,14 +121,13 @@ async fn run(plan: &Plan, job: &Job<'_>, observer: &Arc<dyn Observer>) -> Result
         let role = Role::Root(&plan.tags);
         job.destination.put_manifest(root, role).await?;
     }
-    let totals = plan.totals();
     let Progress {
         moved,
         read,
         written,
         mounted,
         manifests,
-    } = copying.progress;
+    } = *done;
     // What was written, or what would have been if it had not been there.
     let planned = plan.manifests.last().and_then(|root| root.content.as_ref());
     let image = copying.written.as_ref().or(planned);
@@ -118,6 +141,7 @@ async fn run(plan: &Plan, job: &Job<'_>, observer: &Arc<dyn Observer>) -> Result
             .last()
             .and_then(|root| plan.converted.get(&root.manifest.digest))
             .cloned(),
+        converted_because: None,
         moved,
         bytes_read: read,
         bytes_written: written,
@@ -133,6 +157,8 @@ async fn run(plan: &Plan, job: &Job<'_>, observer: &Arc<dyn Observer>) -> Result
         elapsed: Duration::ZERO,
     })
 }
+
+const FOREIGN: &str = "cannot write the manifest while its foreign layers stay at their URLs; --allow-foreign-layers sends those that the source has";
 
 fn nothing() -> Error {
     Error::new(ErrorKind::Invalid, "the plan names no manifest")
@@ -161,15 +187,6 @@ struct Copying<'p> {
     progress: Progress,
 }
 
-#[derive(Default)]
-struct Progress {
-    moved: usize,
-    read: u64,
-    written: u64,
-    mounted: usize,
-    manifests: usize,
-}
-
 /// Something that is done.
 enum Done {
     Companions(Found),
@@ -179,7 +196,7 @@ enum Done {
 
 impl<'p> Copying<'p> {
     fn new(plan: &'p Plan, job: &'p Job<'p>, observer: &'p Arc<dyn Observer>) -> Result<Self> {
-        let recompresses = |step: &BlobStep| matches!(step.action, BlobAction::Recompress { .. });
+        let recompresses = |step: &BlobStep| step.action.recompresses().is_some();
         let workers = match plan.blobs.iter().any(recompresses) {
             true => Some(Arc::new(Workers::start(job.threads)?)),
             false => None,
@@ -359,8 +376,13 @@ impl<'p> Copying<'p> {
             false => Role::Child,
         };
         let write = async move {
-            job.destination.put_manifest(&manifest, role).await?;
-            Ok(Done::Manifest { position, manifest })
+            let put = job.destination.put_manifest(&manifest, role).await;
+            let left = manifest.blobs().any(|blob| plan.absent.contains(blob));
+            match put {
+                // Not every registry does without.
+                Err(error) if left => Err(error.attempting(FOREIGN)),
+                put => put.map(|()| Done::Manifest { position, manifest }),
+            }
         };
         Ok(write.boxed())
     }
@@ -373,18 +395,5 @@ impl<'p> Copying<'p> {
             workers: self.workers.clone(),
         };
         bringing.bring().map_ok(Done::Blob).boxed()
-    }
-}
-
-impl Progress {
-    fn count(&mut self, stored: &Descriptor, how: &How) {
-        match how {
-            How::Travelled(bytes) => {
-                self.moved += 1;
-                self.read += bytes;
-                self.written += stored.size;
-            }
-            How::Mounted => self.mounted += 1,
-        }
     }
 }

@@ -5,6 +5,7 @@ mod bring;
 mod companions;
 mod execute;
 mod observe;
+mod pieces;
 mod plan;
 mod select;
 mod survey;
@@ -14,17 +15,31 @@ use std::sync::Arc;
 
 use tracing::debug;
 
-use crate::error::{Attempt as _, ErrorKind, Result};
+use crate::error::{Attempt as _, Error, ErrorKind, Result};
 use crate::image::{Descriptor, Digest, Format, MediaType, Name, Tag};
 use crate::store::compress::Coding;
-use crate::store::{Destination, Source};
+use crate::store::{Destination, Promise, Recompressed, Source};
+
+use bring::Progress;
 
 pub use companions::{Companions, When};
 pub use execute::{Outcome, execute};
 pub use observe::{Event, Observer, Silent};
 pub use plan::{BlobAction, BlobStep, ManifestAction, ManifestStep, Plan, Reason, Totals, plan};
 pub use select::{Offer, Selected, Selection, Subset, must_be_read, select};
-pub use survey::{Standing, Survey, SurveyedImage, survey};
+pub use survey::{RememberedLayer, Standing, Survey, SurveyedImage, survey};
+
+/// Whether an image is converted where a registry does not take its type of manifest (S-13, Q-61).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Fallback {
+    /// Never: the copy fails, and the error says what would help.
+    Never,
+    /// Where the source promises no digest, so that none is lost.
+    #[default]
+    WhereNoDigestIsPromised,
+    /// Whatever the source promises, unless the image is signed.
+    Always,
+}
 
 /// One image to copy: from where, to where, and how.
 #[derive(Clone)]
@@ -50,8 +65,16 @@ pub struct Job<'a> {
     pub recompress: bool,
     /// In whose words manifests are written; without a choice they stay as they are.
     pub format: Option<Format>,
+    /// What happens where a registry does not take them so.
+    pub fallback: Fallback,
     /// Whether a copy that would change a digest is refused.
     pub preserve_digests: bool,
+    /// What is remembered of layers that were compressed before, and gets more; without it each copy
+    /// remembers for itself.
+    pub memory: Option<Arc<Recompressed>>,
+    /// Whether foreign layers that the source has are sent to registries, too. They are never
+    /// fetched from their URLs.
+    pub foreign_layers: bool,
     /// How many threads compress.
     pub threads: NonZeroUsize,
     /// How many blobs travel at once.
@@ -74,7 +97,10 @@ impl<'a> Job<'a> {
             compression: None,
             recompress: false,
             format: None,
+            fallback: Fallback::default(),
             preserve_digests: false,
+            memory: None,
+            foreign_layers: false,
             threads,
             // One more than compress, so that one can wait for the disk.
             parallel: threads.saturating_add(if is_remote { 6 } else { 1 }),
@@ -145,18 +171,96 @@ async fn copy_alone(job: &Job<'_>, observer: &Arc<dyn Observer>) -> Result<Outco
 }
 
 async fn repeated(job: &Job<'_>, observer: &Arc<dyn Observer>, tells: bool) -> Result<Outcome> {
+    let memory = job.memory.clone();
+    let mut job = Job {
+        // What is compressed once need not be compressed again because the copy begins anew.
+        memory: Some(memory.unwrap_or_else(|| Arc::new(Recompressed::in_memory()))),
+        ..job.clone()
+    };
     let mut attempt = 1;
+    let mut refused: Option<Refused> = None;
+    let mut done = Progress::default();
     loop {
-        let plan = plan(&survey(job).await?)?;
+        let planned = async { plan(&survey(&job).await?) };
+        let plan = match (planned.await, refused.take()) {
+            (Ok(plan), before) => {
+                refused = before;
+                plan
+            }
+            // The image cannot be converted.
+            (Err(_), Some(before)) => return Err(before.error),
+            (Err(error), None) => return Err(error),
+        };
         if tells {
             observer.event(&Event::Planned(&plan));
         }
-        match execute(&plan, job, observer).await {
+        match execute::go_on(&plan, &job, observer, &mut done).await {
             Err(error) if error.kind() == ErrorKind::Changed && attempt < ATTEMPTS => {
                 debug!(%error, attempt, "the destination changed: surveying it again");
                 attempt += 1;
             }
-            ended => return ended,
+            Err(error) if error.kind() == ErrorKind::RefusedType => {
+                let other = job.falls_back_to(&plan).filter(|_| refused.is_none());
+                let Some(format) = other else {
+                    return Err(refused.map_or(error, |before| before.error));
+                };
+                debug!(%error, %format, "converting the image");
+                job.format = Some(format);
+                refused = Some(Refused::of(&job, &plan, error));
+            }
+            Err(error) => return Err(error),
+            Ok(outcome) => {
+                return Ok(Outcome {
+                    converted_because: refused.map(|it| it.why),
+                    ..outcome
+                });
+            }
         }
+    }
+}
+
+/// That a registry did not take the image as it is.
+struct Refused {
+    error: Error,
+    why: String,
+}
+
+impl Refused {
+    fn of(job: &Job<'_>, plan: &Plan, error: Error) -> Self {
+        let root = plan.manifests.last();
+        let own = root.map(|root| root.manifest.media_type.to_string());
+        let why = format!(
+            "{} does not take {}",
+            job.destination,
+            own.unwrap_or_default()
+        );
+        Self { error, why }
+    }
+}
+
+impl Job<'_> {
+    /// Whether any format will do.
+    fn takes_any_format(&self) -> bool {
+        let is_open = match self.fallback {
+            Fallback::Never => false,
+            Fallback::WhereNoDigestIsPromised | Fallback::Always => {
+                self.source.promise() == Promise::ImageId
+            }
+        };
+        is_open && self.format.is_none() && !self.preserve_digests
+    }
+
+    /// The format to convert a refused image into, if that may be done.
+    fn falls_back_to(&self, plan: &Plan) -> Option<Format> {
+        let may = self.takes_any_format() || self.fallback == Fallback::Always;
+        if !may || self.format.is_some() || self.preserve_digests {
+            return None;
+        }
+        let own = &plan.manifests.last()?.manifest.media_type;
+        let is_docker = own.in_format(Format::V2s2).as_ref() == Some(own);
+        Some(match is_docker {
+            true => Format::Oci,
+            false => Format::V2s2,
+        })
     }
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use super::survey::SurveyedLayer;
 use super::{Survey, SurveyedImage};
 use crate::error::{Error, ErrorKind, Result};
-use crate::image::{Compression, Descriptor, ImageManifest};
+use crate::image::{Compression, Descriptor, ImageManifest, MediaType};
 use crate::store::compress::Coding;
 use crate::store::{Form, KnownLayer, Presence, Promise};
 use manifests::manifest_steps;
@@ -17,7 +17,7 @@ pub use types::{BlobAction, BlobStep, ManifestAction, ManifestStep, Plan, Reason
 
 /// How a layer shall be compressed, if it shall be changed at all: plain ones as the user wants, or
 /// gzip where the source leaves it open; those in forms that images do not have; and each that is not
-/// plain, for a place that takes no others.
+/// plain, for a place that takes no others. Foreign layers are what their URLs give.
 pub(super) fn target(survey: &Survey, image: &ImageManifest, layer: &Descriptor) -> Option<Coding> {
     let own = layer
         .media_type
@@ -26,11 +26,24 @@ pub(super) fn target(survey: &Survey, image: &ImageManifest, layer: &Descriptor)
     if survey.form == Form::PlainImages {
         return (own != Compression::None).then_some(Coding::PLAIN);
     }
-    let open = survey.promise == Promise::ImageId;
-    let wanted = survey.compression.or(open.then_some(Coding::GZIP))?;
+    if layer.media_type.is_foreign_layer() && layer.may_live_elsewhere() {
+        return None;
+    }
+    wanted(survey.promise, survey.compression, survey.recompress, own)
+}
+
+/// How layers that are compressed so shall be compressed, if they shall change.
+pub(super) fn wanted(
+    promise: Promise,
+    asked: Option<Coding>,
+    recompress: bool,
+    own: Compression,
+) -> Option<Coding> {
+    let open = promise == Promise::ImageId;
+    let wanted = asked.or(open.then_some(Coding::GZIP))?;
     let changes = match own {
         Compression::None | Compression::Bzip2 | Compression::Xz => own != wanted.compression(),
-        Compression::Gzip | Compression::Zstd => survey.recompress && own != wanted.compression(),
+        Compression::Gzip | Compression::Zstd => recompress && own != wanted.compression(),
     };
     changes.then_some(wanted)
 }
@@ -176,18 +189,14 @@ fn recompressed(survey: &Survey, layer: &SurveyedLayer<'_>, to: Coding) -> Resul
         .media_type
         .compression()
         .unwrap_or(Compression::None);
-    if descriptor
-        .media_type
-        .with_compression(to.compression())
-        .is_none()
-    {
+    let Some(media_type) = descriptor.media_type.with_compression(to.compression()) else {
         let what = format!(
             "{} has no form for {}",
             descriptor.media_type,
             to.compression()
         );
         return Err(Error::new(ErrorKind::Unsupported, what));
-    }
+    };
     if let Some(diff_id) = diff_id
         && own == Compression::None
         && **diff_id != descriptor.digest
@@ -198,30 +207,53 @@ fn recompressed(survey: &Survey, layer: &SurveyedLayer<'_>, to: Coding) -> Resul
         );
         return Err(Error::new(ErrorKind::Invalid, what));
     }
-    let is_it = |known: &&KnownLayer| {
-        Some(&known.diff_id) == *diff_id
-            && known.layer.media_type.compression() == Some(to.compression())
-    };
-    let (action, because) = match survey.known_layers.iter().find(is_it) {
-        Some(known) => {
-            let stored = known.layer.clone();
-            (BlobAction::Keep { stored }, Reason::SameDiffId)
-        }
-        None => (
-            BlobAction::Recompress { to },
-            match own {
-                _ if survey.form == Form::PlainImages => Reason::Packed(own),
-                Compression::Gzip | Compression::Zstd => Reason::Recompressed(own),
-                _ => Reason::Plain(own),
-            },
-        ),
-    };
+    let (action, because) = elsewhere(survey, layer, to, &media_type).unwrap_or_else(|| {
+        let because = match own {
+            _ if survey.form == Form::PlainImages => Reason::Packed(own),
+            Compression::Gzip | Compression::Zstd => Reason::Recompressed(own),
+            _ => Reason::Plain(own),
+        };
+        (BlobAction::Recompress { to }, because)
+    });
     Ok(BlobStep {
         blob: (*descriptor).clone(),
         diff_id: diff_id.cloned(),
         action,
         because,
     })
+}
+
+/// Where what a layer would become is already. It is called what the image's own format calls it.
+fn elsewhere(
+    survey: &Survey,
+    layer: &SurveyedLayer<'_>,
+    to: Coding,
+    media_type: &MediaType,
+) -> Option<(BlobAction, Reason)> {
+    let called = |stored: &Descriptor| Descriptor {
+        media_type: media_type.clone(),
+        ..stored.clone()
+    };
+    let remembered = survey.remembers(layer, to);
+    if let Some(remembered) = remembered.filter(|it| survey.is_present(&it.layer.digest)) {
+        let stored = called(&remembered.layer);
+        return Some((BlobAction::Keep { stored }, Reason::Remembered));
+    }
+    let is_it = |known: &&KnownLayer| {
+        Some(&known.diff_id) == layer.diff_id
+            && known.layer.media_type.compression() == Some(to.compression())
+    };
+    if let Some(known) = survey.known_layers.iter().find(is_it) {
+        let stored = called(&known.layer);
+        return Some((BlobAction::Keep { stored }, Reason::SameDiffId));
+    }
+    let remembered = remembered?;
+    let action = BlobAction::Recall {
+        stored: called(&remembered.layer),
+        from: remembered.from.clone()?,
+        to,
+    };
+    Some((action, Reason::Remembered))
 }
 
 #[cfg(test)]

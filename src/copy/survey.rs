@@ -1,23 +1,23 @@
 //! What is so: what the source has, and what of it the destination has already.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
 use tracing::debug;
 
 use super::Job;
 use super::begin::{
-    Chosen, Same, ask, changed_root, chosen, current, graph, is_verbatim, known_by_id, mountable,
+    Chosen, Same, changed_root, chosen, current, graph, is_verbatim, known_by_id, mountable,
     root_presence, same_image, standing, vouches,
 };
-use super::plan::target;
-use crate::error::{ErrorKind, Result};
+use super::pieces::{absent_blobs, known_layers, presence, recall};
+use super::plan::{target, wanted};
+use crate::error::Result;
 use crate::image::{
-    Config, Descriptor, DiffId, Digest, ImageManifest, Manifest, MediaKind, Repository, Tag,
+    Compression, Config, Descriptor, DiffId, Digest, Format, Manifest, MediaType, Repository, Tag,
 };
 use crate::inspect::{Graph, read_config};
 use crate::store::compress::Coding;
-use crate::store::{Form, KnownLayer, Presence, Promise, WantedLayers};
+use crate::store::{Form, KnownLayer, Presence, Promise};
 
 /// What both places hold of one image, and what is wanted. All that a plan is made from.
 #[derive(Debug, Clone)]
@@ -43,6 +43,9 @@ pub struct Survey {
     pub recompress: bool,
     /// Whether no digest may change.
     pub preserve_digests: bool,
+    /// Whether the image may stand there in any format, because none was asked for and no digest is
+    /// promised.
+    pub takes_any_format: bool,
     /// What manifests that were converted are called at the source, by what they are called now.
     pub converted: BTreeMap<Digest, Digest>,
     /// Every manifest of the image that had to be read, children before parents.
@@ -58,9 +61,24 @@ pub struct Survey {
     pub mount: Option<Repository>,
     /// Layers that the destination has in another form than the source.
     pub known_layers: Vec<KnownLayer>,
+    /// What came out when layers that are to be compressed were compressed before.
+    pub remembered: Vec<RememberedLayer>,
     /// What each of the names stands for at the destination now; without names, everything that it
     /// gives out.
     pub current: Vec<Option<Standing>>,
+}
+
+/// What came out when a layer was compressed before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RememberedLayer {
+    /// The layer at the source.
+    pub content: Digest,
+    /// How it was compressed.
+    pub to: Coding,
+    /// What came out.
+    pub layer: Descriptor,
+    /// Another repository of the destination's registry that had it.
+    pub from: Option<Repository>,
 }
 
 /// A manifest of the image.
@@ -68,7 +86,7 @@ pub struct Survey {
 pub struct SurveyedImage {
     /// The manifest.
     pub manifest: Manifest,
-    /// The config, if some of its layers will be compressed anew.
+    /// The config, if what becomes of some of its layers is not known without it.
     pub config: Option<Config>,
 }
 
@@ -80,9 +98,6 @@ pub struct Standing {
     /// The manifest, if it was read.
     pub manifest: Option<Manifest>,
 }
-
-/// How many questions are asked at once.
-const PARALLEL: usize = 16;
 
 /// Asks both places. Where nothing has changed that is one question each, and nothing is read.
 ///
@@ -134,7 +149,9 @@ async fn surveyed(
     };
     let mut converted = BTreeMap::new();
     if let Some(format) = job.format {
-        (graph.manifests, converted) = Manifest::all_in_format(graph.manifests, format)?;
+        let is_repacked = |own: Compression| repacks(job, own, format);
+        (graph.manifests, converted) =
+            Manifest::all_in_format(graph.manifests, format, &is_repacked)?;
     }
     let root = graph.manifests.last().map(Manifest::descriptor);
     let mut survey = Survey {
@@ -149,7 +166,7 @@ async fn surveyed(
         ..begun(job, current(job, stands, &graph.manifests).await)
     };
     for manifest in graph.manifests {
-        let image = survey_image(job, &survey, manifest).await?;
+        let image = survey_image(job, &mut survey, manifest).await?;
         survey.images.push(image);
     }
     survey.absent.extend(absent_blobs(job, &survey).await?);
@@ -164,6 +181,16 @@ async fn surveyed(
     Ok(survey)
 }
 
+/// Whether layers that are compressed so become something that the format has a word for.
+fn repacks(job: &Job<'_>, own: Compression, format: Format) -> bool {
+    let to = match job.destination.form() {
+        Form::PlainImages => Some(Coding::PLAIN),
+        Form::Any => wanted(job.source.promise(), job.compression, job.recompress, own),
+    };
+    let becomes = to.map(|to| MediaType::oci_layer(to.compression()));
+    becomes.is_some_and(|it| it.in_format(format).is_some())
+}
+
 fn begun(job: &Job<'_>, current: Vec<Option<Standing>>) -> Survey {
     Survey {
         source: job.source.to_string(),
@@ -173,6 +200,7 @@ fn begun(job: &Job<'_>, current: Vec<Option<Standing>>) -> Survey {
         compression: job.compression,
         recompress: job.recompress,
         preserve_digests: job.preserve_digests,
+        takes_any_format: job.takes_any_format(),
         converted: BTreeMap::new(),
         tags: job.tags.clone(),
         expected: job.expected.clone(),
@@ -183,6 +211,7 @@ fn begun(job: &Job<'_>, current: Vec<Option<Standing>>) -> Survey {
         presence: BTreeMap::new(),
         mount: mountable(job),
         known_layers: Vec::new(),
+        remembered: Vec::new(),
         current,
     }
 }
@@ -217,134 +246,56 @@ fn vouched_for(job: &Job<'_>, chosen: Chosen, current: Vec<Option<Standing>>) ->
     }
 }
 
-async fn survey_image(job: &Job<'_>, survey: &Survey, manifest: Manifest) -> Result<SurveyedImage> {
-    let changes = |image: &&ImageManifest| {
-        image
-            .layers
-            .iter()
-            .any(|layer| target(survey, image, layer).is_some())
+async fn survey_image(
+    job: &Job<'_>,
+    survey: &mut Survey,
+    manifest: Manifest,
+) -> Result<SurveyedImage> {
+    let mut image = SurveyedImage {
+        manifest,
+        config: None,
     };
-    let config = match manifest.as_image().filter(changes) {
-        Some(image) => Some(read_config(job.source, &image.config).await?),
-        None => None,
-    };
-    Ok(SurveyedImage { manifest, config })
-}
-
-/// Foreign layers that live elsewhere: with a URL, and not at the source.
-async fn absent_blobs(job: &Job<'_>, survey: &Survey) -> Result<Vec<Descriptor>> {
-    let mut absent = Vec::new();
-    let blobs = survey
-        .images
-        .iter()
-        .flat_map(|image| image.manifest.blobs());
-    for blob in blobs.filter(|blob| blob.may_live_elsewhere()) {
-        match job.source.blob(blob).await {
-            Ok(_) => {}
-            Err(error) if error.kind() == ErrorKind::NotFound => absent.push(blob.clone()),
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(absent)
-}
-
-async fn known_layers(job: &Job<'_>, survey: &Survey) -> Result<Vec<KnownLayer>> {
-    let mut wanted: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
-    for image in &survey.images {
-        for layer in image.layers(survey) {
-            if let (Some(coding), Some(diff_id)) = (layer.target, layer.diff_id) {
-                wanted
-                    .entry(coding.compression())
-                    .or_default()
-                    .insert(diff_id.clone());
-            }
-        }
-    }
-    let mut known = Vec::new();
-    for (compression, diff_ids) in wanted {
-        let wanted = WantedLayers {
-            diff_ids,
-            compression,
-            near: job
-                .tags
-                .first()
-                .filter(|_| survey.current.iter().any(Option::is_some)),
-        };
-        known.extend(job.destination.known_layers(&wanted).await?);
-    }
-    Ok(known)
-}
-
-/// Asks for every piece that could travel as it is.
-async fn presence(job: &Job<'_>, survey: &Survey) -> Result<BTreeMap<Digest, Presence>> {
-    let mut pieces: BTreeMap<Digest, Descriptor> = BTreeMap::new();
-    for image in survey
-        .images
-        .iter()
-        .filter(|image| !image.is_vouched_for(survey))
+    recall(job, survey, &image).await?;
+    let is_open = |layer: SurveyedLayer<'_>| layer.target.is_some() && !survey.recalls(&layer);
+    if let Some(said) = image.manifest.as_image()
+        && image.layers(survey).any(is_open)
     {
-        let verbatim = image.layers(survey).filter(|layer| layer.target.is_none());
-        let config = image.manifest.as_image().map(|image| &image.config);
-        // A registry was asked for the manifests before they were read, where all of them stay.
-        let was_asked = vouches(job) && is_verbatim(job);
-        let own = std::iter::once(image.manifest.descriptor()).filter(|_| !was_asked);
-        for piece in own
-            .chain(config)
-            .chain(verbatim.map(|layer| layer.descriptor))
-        {
-            pieces.insert(piece.digest.clone(), piece.clone());
-        }
+        let config = said.config.clone();
+        image.config = Some(read_config(job.source, &config).await?);
+        recall(job, survey, &image).await?;
     }
-    for absent in &survey.absent {
-        pieces.remove(&absent.digest);
-    }
-    // What stands there now is worth something only with its children.
-    let standing = survey.current.iter().flatten();
-    let manifests = standing.filter_map(|standing| standing.manifest.as_ref());
-    if survey.mount.is_some() {
-        // To mount a blob costs no more than to ask for it (P-03). What stands there now is known
-        // without asking.
-        let near = manifests.clone().flat_map(Manifest::blobs);
-        let near: BTreeSet<&Digest> = near.map(|blob| &blob.digest).collect();
-        let is_asked = |piece: &Descriptor| {
-            let kind = piece.media_type.kind();
-            matches!(kind, MediaKind::Manifest | MediaKind::Index) || near.contains(&piece.digest)
-        };
-        pieces.retain(|_, piece| is_asked(piece));
-    }
-    let mut known = BTreeMap::new();
-    for piece in manifests.flat_map(Manifest::children) {
-        match vouches(job) {
-            true => {
-                pieces.remove(&piece.digest);
-                known.insert(piece.digest.clone(), Presence::Vouched);
-            }
-            false => {
-                pieces.insert(piece.digest.clone(), piece.clone());
-            }
-        }
-    }
-    let questions: Vec<_> = pieces
-        .into_values()
-        .map(|piece| ask(job, piece).boxed())
-        .collect();
-    let mut answers = stream::iter(questions).buffer_unordered(PARALLEL);
-    while let Some((digest, presence)) = answers.try_next().await? {
-        known.insert(digest, presence);
-    }
-    Ok(known)
+    Ok(image)
 }
 
 impl Survey {
+    /// Whether what comes out of a layer is remembered and at the destination.
+    pub(super) fn recalls(&self, layer: &SurveyedLayer<'_>) -> bool {
+        let remembered = layer.target.and_then(|to| self.remembers(layer, to));
+        remembered.is_some_and(|it| self.is_present(&it.layer.digest))
+    }
+
+    /// What is remembered of a layer that is to change.
+    pub(super) fn remembers(
+        &self,
+        layer: &SurveyedLayer<'_>,
+        to: Coding,
+    ) -> Option<&RememberedLayer> {
+        let is_it = |it: &&RememberedLayer| it.content == layer.descriptor.digest && it.to == to;
+        self.remembered.iter().find(is_it)
+    }
+
+    /// Whether the destination has a piece, and it is right.
+    pub(super) fn is_present(&self, piece: &Digest) -> bool {
+        let presence = self.presence.get(piece);
+        matches!(
+            presence,
+            Some(Presence::Recorded | Presence::Checked | Presence::Vouched)
+        )
+    }
+
     /// Whether the destination has all of it as it is, so that nothing of the source is needed.
     fn is_whole(&self) -> bool {
-        let has = |piece: &Descriptor| {
-            let presence = self.presence.get(&piece.digest);
-            !matches!(
-                presence,
-                None | Some(Presence::Absent | Presence::Damaged(_))
-            )
-        };
+        let has = |piece: &Descriptor| self.is_present(&piece.digest);
         self.images.iter().all(|image| {
             let is_kept = image.layers(self).all(|layer| layer.target.is_none());
             is_kept && has(image.manifest.descriptor()) && image.manifest.blobs().all(has)

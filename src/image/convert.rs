@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::{Digest, Format, Manifest, MediaType};
+use super::{Compression, Digest, Format, Manifest, MediaType};
 use crate::error::{Attempt as _, Error, ErrorKind, Result};
 
 /// What Docker's manifests have no place for.
@@ -19,16 +19,24 @@ impl Manifest {
     /// # Errors
     /// `Unsupported` if the format has no word for something in it.
     pub fn in_format(&self, format: Format) -> Result<Self> {
+        self.said_in(&Words {
+            format,
+            is_repacked: &|_| false,
+        })
+    }
+
+    fn said_in(&self, words: &Words<'_>) -> Result<Self> {
+        let format = words.format;
         let mut document: Value = serde_json::from_slice(self.bytes())?;
-        let own = converted(&self.descriptor().media_type, format)?;
+        let own = words.of(&self.descriptor().media_type)?;
         let mut changes = own != self.descriptor().media_type;
         if let Some(config) = document.get_mut("config") {
-            changes |= convert(config, format)?;
+            changes |= words.convert(config)?;
         }
         for list in ["layers", "manifests"] {
             let entries = document.get_mut(list).and_then(Value::as_array_mut);
             for entry in entries.into_iter().flatten() {
-                changes |= convert(entry, format)?;
+                changes |= words.convert(entry)?;
             }
         }
         if !changes {
@@ -42,14 +50,20 @@ impl Manifest {
     }
 
     /// Manifests in another format, each named by what it was called before. Children come before their
-    /// parents, which name them anew.
+    /// parents, which name them anew. Layers of which `is_repacked` is true are compressed anew before
+    /// anybody sees the manifest, and need no word.
     ///
     /// # Errors
     /// As [`Manifest::in_format`].
     pub fn all_in_format(
         manifests: Vec<Self>,
         format: Format,
+        is_repacked: &dyn Fn(Compression) -> bool,
     ) -> Result<(Vec<Self>, BTreeMap<Digest, Digest>)> {
+        let words = Words {
+            format,
+            is_repacked,
+        };
         let (mut all, mut before) = (Vec::new(), BTreeMap::new());
         let mut renamed = BTreeMap::new();
         for old in manifests {
@@ -59,8 +73,8 @@ impl Manifest {
                 .iter()
                 .any(|it| renamed.contains_key(&it.digest));
             let new = match names_others {
-                true => old.with_replaced(&renamed)?.in_format(format),
-                false => old.in_format(format),
+                true => old.with_replaced(&renamed)?.said_in(&words),
+                false => old.said_in(&words),
             };
             let new = new.attempting(|| format!("cannot convert manifest {digest}"))?;
             let named = new.descriptor().clone();
@@ -74,20 +88,54 @@ impl Manifest {
     }
 }
 
-/// Whether a descriptor changed.
-fn convert(descriptor: &mut Value, format: Format) -> Result<bool> {
-    let Some(descriptor) = descriptor.as_object_mut() else {
-        return Ok(false);
-    };
-    let said = descriptor.get("mediaType").and_then(Value::as_str);
-    let own = MediaType::new(said.unwrap_or_default());
-    let new = converted(&own, format)?;
-    if new == own {
-        return Ok(false);
+/// The words of a format.
+struct Words<'w> {
+    format: Format,
+    /// Whether layers that are compressed so will be compressed anew.
+    is_repacked: &'w dyn Fn(Compression) -> bool,
+}
+
+impl Words<'_> {
+    /// Whether a descriptor changed.
+    fn convert(&self, descriptor: &mut Value) -> Result<bool> {
+        let Some(descriptor) = descriptor.as_object_mut() else {
+            return Ok(false);
+        };
+        let said = descriptor.get("mediaType").and_then(Value::as_str);
+        let own = MediaType::new(said.unwrap_or_default());
+        let new = self.of(&own)?;
+        if new == own {
+            return Ok(false);
+        }
+        descriptor.insert("mediaType".into(), new.as_str().into());
+        strip(descriptor, self.format);
+        Ok(true)
     }
-    descriptor.insert("mediaType".into(), new.as_str().into());
-    strip(descriptor, format);
-    Ok(true)
+
+    fn of(&self, own: &MediaType) -> Result<MediaType> {
+        let known = own.in_format(self.format);
+        known.or_else(|| self.for_now(own)).ok_or_else(|| {
+            let instead = match own.compression() {
+                Some(_) => "--compression gzip --recompress compresses its layers anew",
+                None => "choose images by --platform, or leave the format as it is",
+            };
+            let what = format!(
+                "the format {} has no word for {own}: {instead}",
+                self.format
+            );
+            Error::new(ErrorKind::Unsupported, what)
+        })
+    }
+
+    /// What a layer is called that will be compressed anew: its family's name and how it is
+    /// compressed now.
+    fn for_now(&self, own: &MediaType) -> Option<MediaType> {
+        let compression = own.compression().filter(|it| (self.is_repacked)(*it))?;
+        let plain = own.with_compression(Compression::None)?;
+        let plain = plain.in_format(self.format)?;
+        (!own.is_foreign_layer())
+            .then(|| MediaType::new(format!("{}+{compression}", plain.as_str())))
+    }
 }
 
 fn strip(object: &mut Map<String, Value>, format: Format) {
@@ -98,19 +146,10 @@ fn strip(object: &mut Map<String, Value>, format: Format) {
     }
 }
 
-fn converted(own: &MediaType, format: Format) -> Result<MediaType> {
-    own.in_format(format).ok_or_else(|| {
-        let what = format!(
-            "the format {format} has no word for {own}: choose images by --platform, compress their layers by gzip, or leave the format as it is"
-        );
-        Error::new(ErrorKind::Unsupported, what)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::image::{Compression, Descriptor};
+    use crate::image::Descriptor;
 
     fn image(compression: Compression) -> Manifest {
         let config = Descriptor::of(MediaType::OCI_CONFIG.into(), b"{}");
@@ -148,7 +187,8 @@ mod tests {
         let bytes = serde_json::to_vec(&text).unwrap();
         let index = Manifest::of(bytes.into(), MediaType::OCI_INDEX.into()).unwrap();
         let manifests = vec![one.clone(), index.clone()];
-        let (docker, before) = Manifest::all_in_format(manifests.clone(), Format::V2s2).unwrap();
+        let (docker, before) =
+            Manifest::all_in_format(manifests.clone(), Format::V2s2, &|_| false).unwrap();
         assert_eq!(
             docker[1].children()[0].digest,
             docker[0].descriptor().digest
@@ -157,7 +197,7 @@ mod tests {
         let named = |at: usize| &docker[at].descriptor().digest;
         assert_eq!(before[named(0)], one.descriptor().digest);
         assert_eq!(before[named(1)], index.descriptor().digest);
-        let (same, before) = Manifest::all_in_format(manifests, Format::Oci).unwrap();
+        let (same, before) = Manifest::all_in_format(manifests, Format::Oci, &|_| false).unwrap();
         assert_eq!(same[1].bytes(), index.bytes());
         assert!(before.is_empty());
     }
@@ -169,5 +209,24 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(told.contains("tar+zstd"), "{told}");
+        assert!(told.contains("--compression gzip --recompress"), "{told}");
+    }
+
+    #[test]
+    fn a_layer_that_is_compressed_anew_needs_no_word_and_stays_known_for_what_it_is() {
+        let zstd = vec![image(Compression::Zstd)];
+        let convert = |repacks: bool| {
+            let is_repacked = |own| repacks && own == Compression::Zstd;
+            Manifest::all_in_format(zstd.clone(), Format::V2s2, &is_repacked)
+        };
+        convert(false).unwrap_err();
+        let (docker, _) = convert(true).unwrap();
+        let layer = &docker[0].as_image().unwrap().layers[0].media_type;
+        assert_eq!(layer.compression(), Some(Compression::Zstd));
+        let gzip = layer.with_compression(Compression::Gzip).unwrap();
+        assert_eq!(
+            gzip.as_str(),
+            "application/vnd.docker.image.rootfs.diff.tar.gzip"
+        );
     }
 }

@@ -12,6 +12,7 @@ mod files;
 mod memory;
 pub mod oci_dir;
 mod open;
+mod recompressed;
 pub mod registry;
 
 use std::collections::BTreeSet;
@@ -28,6 +29,7 @@ use blob::Blob;
 
 pub use memory::Memory;
 pub use open::{open_destination, open_source, open_to_delete};
+pub use recompressed::{Extent, Recompressed, Remade};
 
 /// A place images live. `Display` is the name that users know it by.
 #[async_trait]

@@ -10,6 +10,7 @@ mod command;
 mod images;
 mod order;
 mod places;
+mod remembered;
 mod shared;
 mod tokens;
 

@@ -66,7 +66,6 @@ async fn r18_an_archive_is_compressed_once() {
         &there,
         &[
             ("HEAD tag", 2),
-            ("HEAD manifest by digest", 1),
             ("GET manifest by digest", 1),
             ("GET blob", 1),
         ],

@@ -67,7 +67,11 @@ fn f81_a_manifest_that_the_registry_does_not_take_is_not_made_another() {
         let pair = Pair::new(&[1000]);
         let refusal = Action::error(status, code, message);
         pair.to.fail(puts().always().then(refusal));
-        fails(pair.copy(), ErrorKind::Denied, message);
+        let kind = match code {
+            "MANIFEST_INVALID" | "UNSUPPORTED" => ErrorKind::RefusedType,
+            _ => ErrorKind::Denied,
+        };
+        fails(pair.copy(), kind, message);
         assert_eq!(pair.tagged(), 1, "{status}");
         pair.unchanged();
         let old = std::slice::from_ref(&pair.old);

@@ -67,7 +67,8 @@ fn what_skopeo_writes_into_a_pipe_is_read_from_it() {
         env!("CARGO_BIN_EXE_imgcopy"),
         oci_at(&directory.path().join("to"), "a"),
     );
-    Run::of(Command::new("sh").args(["-c", &line])).ok();
+    let (name, nowhere) = crate::support::NO_CACHE;
+    Run::of(Command::new("sh").args(["-c", &line]).env(name, nowhere)).ok();
     let there = truth::graph(&source, &truth::entries(&source)[0]).images;
     let to = directory.path().join("to");
     let here = truth::graph(&to, &truth::entry(&to, "a")).images;

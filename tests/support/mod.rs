@@ -59,9 +59,14 @@ impl From<Output> for Run {
     }
 }
 
+/// Where nothing can be remembered, so that no test depends on another or on who runs it.
+pub const NO_CACHE: (&str, &str) = ("XDG_CACHE_HOME", "/dev/null/none");
+
 /// The command under test.
 pub fn command() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_imgcopy"))
+    let mut command = Command::new(env!("CARGO_BIN_EXE_imgcopy"));
+    command.env(NO_CACHE.0, NO_CACHE.1);
+    command
 }
 
 /// Runs the command under test.

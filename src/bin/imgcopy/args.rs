@@ -6,8 +6,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use imgcopy::copy::Fallback;
 use imgcopy::image::{Compression, Reference, Tag};
 
+use crate::cache::CacheArgs;
 use crate::login::{LoginArgs, LogoutArgs};
 use crate::platforms::{PlatformArgs, SelectionArgs};
 use crate::reach::{BothSides, OneSide};
@@ -102,6 +104,9 @@ pub(crate) enum Verb {
     /// Put reports of `sync` together
     #[command(hide = true)]
     Report(ReportArgs),
+    /// Show or clear what is remembered of layers that were compressed anew
+    #[command(hide = true)]
+    Cache(CacheArgs),
     /// Print what completes command lines in a shell
     #[command(hide = true)]
     Completions(CompletionsArgs),
@@ -188,6 +193,9 @@ pub(crate) struct JobArgs {
     #[arg(long, requires = "compression")]
     pub(crate) recompress: bool,
 
+    #[command(flatten)]
+    pub(crate) layers: LayerArgs,
+
     /// Fail rather than change a digest
     #[arg(long, conflicts_with = "recompress")]
     pub(crate) preserve_digests: bool,
@@ -212,6 +220,18 @@ pub(crate) struct JobArgs {
 
     #[command(flatten)]
     pub(crate) reach: BothSides,
+}
+
+/// What is done with layers beyond compressing them.
+#[derive(Debug, Args)]
+pub(crate) struct LayerArgs {
+    /// Compress as if nothing had been compressed before, and remember nothing (see imgcopy cache)
+    #[arg(long, hide_short_help = true)]
+    pub(crate) no_cache: bool,
+
+    /// Send foreign layers to registries, too, if the source has them; none is fetched from its URLs
+    #[arg(long, hide_short_help = true)]
+    pub(crate) allow_foreign_layers: bool,
 }
 
 #[derive(Debug, Args)]
@@ -329,13 +349,18 @@ pub(crate) enum ManifestFormat {
     Oci,
     /// Docker's, of today
     V2s2,
+    /// As they are; another one only where a registry refuses that
+    Auto,
 }
 
-impl From<ManifestFormat> for imgcopy::image::Format {
-    fn from(format: ManifestFormat) -> Self {
-        match format {
-            ManifestFormat::Oci => Self::Oci,
-            ManifestFormat::V2s2 => Self::V2s2,
+impl ManifestFormat {
+    /// The format that was asked for, and what is done where a registry does not take the image.
+    pub(crate) fn meaning(typed: Option<Self>) -> (Option<imgcopy::image::Format>, Fallback) {
+        match typed {
+            None => (None, Fallback::default()),
+            Some(Self::Oci) => (Some(imgcopy::image::Format::Oci), Fallback::Never),
+            Some(Self::V2s2) => (Some(imgcopy::image::Format::V2s2), Fallback::Never),
+            Some(Self::Auto) => (None, Fallback::Always),
         }
     }
 }

@@ -41,7 +41,7 @@ pub(crate) async fn copy(args: CopyArgs) -> Ended {
         }
     };
     let what = format!("cannot copy {} to {destination}", listed(sources));
-    let opened = Jobs::open(sources, destination, &args.job, args.format.map(Into::into)).await?;
+    let opened = Jobs::open(sources, destination, &args.job, args.format).await?;
     let observer = progress::observer(args.progress, args.quiet);
     let copied = match opened.jobs().as_slice() {
         [one] => copy::copy(one, &observer)
@@ -89,7 +89,7 @@ pub(crate) async fn plan(args: PlanArgs) -> Ended {
         &[args.source],
         &args.destination,
         &args.job,
-        args.manifest_format.map(Into::into),
+        args.manifest_format,
     )
     .await?;
     let mut plans = Vec::new();

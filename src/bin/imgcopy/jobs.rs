@@ -1,14 +1,16 @@
 //! From what was typed to the copies that it means.
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
-use imgcopy::copy::{Companions, Job, Selection};
+use imgcopy::copy::{Companions, Fallback, Job, Selection};
 use imgcopy::error::{Error, ErrorKind, Result};
 use imgcopy::image::{Compression, Digest, Format, Name, Reference, RepoTag, Tag};
 use imgcopy::store::compress::Coding;
-use imgcopy::store::{Destination, Form, Source};
+use imgcopy::store::{Destination, Form, Promise, Recompressed, Source};
 
-use crate::args::JobArgs;
+use crate::args::{JobArgs, ManifestFormat};
+use crate::cache;
 use crate::commands::Failure;
 use crate::places::Reached;
 
@@ -23,6 +25,9 @@ pub(crate) struct Jobs {
     recompress: bool,
     preserve_digests: bool,
     format: Option<Format>,
+    fallback: Fallback,
+    memory: Option<Arc<Recompressed>>,
+    foreign_layers: bool,
     threads: NonZeroUsize,
     parallel: Option<NonZeroUsize>,
     pub(crate) reached: Reached,
@@ -41,7 +46,7 @@ impl Jobs {
         sources: &[Reference],
         destination: &Reference,
         args: &JobArgs,
-        format: Option<Format>,
+        format: Option<ManifestFormat>,
     ) -> std::result::Result<Self, Failure> {
         let compression = coding(args).map_err(Failure::Usage)?;
         let selection = args.selection.selection().map_err(Failure::Usage)?;
@@ -63,6 +68,10 @@ impl Jobs {
                 tags,
             });
         }
+        let (format, fallback) = ManifestFormat::meaning(format);
+        // Where nothing is compressed there is nothing to look up.
+        let is_open = |image: &Image| image.source.promise() == Promise::ImageId;
+        let compresses = compression.is_some() || images.iter().any(is_open);
         let jobs = Self {
             images,
             destination: reached.open_destination(destination, args.deep)?,
@@ -73,6 +82,11 @@ impl Jobs {
             recompress: args.recompress,
             preserve_digests: args.preserve_digests,
             format,
+            fallback,
+            memory: (compresses && !args.layers.no_cache)
+                .then(cache::open)
+                .flatten(),
+            foreign_layers: args.layers.allow_foreign_layers,
             threads: args.threads.unwrap_or_else(cores),
             parallel: args.parallel,
             reached,
@@ -121,6 +135,9 @@ impl Jobs {
             recompress: self.recompress,
             preserve_digests: self.preserve_digests,
             format: self.format,
+            fallback: self.fallback,
+            memory: self.memory.clone(),
+            foreign_layers: self.foreign_layers,
             threads: self.threads,
             parallel: self.parallel.unwrap_or(new.parallel),
             ..new

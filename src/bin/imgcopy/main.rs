@@ -1,6 +1,7 @@
 //! The command: parse, run, report, exit.
 
 mod args;
+mod cache;
 mod commands;
 mod failures;
 mod jobs;
@@ -118,6 +119,7 @@ async fn run(verb: Verb) -> Result<ExitCode, Failure> {
         Verb::Delete(args) => upkeep::delete(args).await,
         Verb::Tag(args) => upkeep::tag(args).await,
         Verb::Gc(args) => upkeep::gc(args).await,
+        Verb::Cache(args) => cache::cache(&args),
         Verb::Completions(args) => Ok(shell::completions(&args)),
         Verb::Man(args) => shell::man(&args),
         Verb::Report(args) => report::report(&args),

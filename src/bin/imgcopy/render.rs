@@ -13,6 +13,7 @@ use crate::failures;
 use imgcopy::copy::Outcome;
 use imgcopy::error::{Error, ErrorKind};
 use imgcopy::image::Repository;
+use imgcopy::store::Extent;
 use imgcopy::store::oci_dir::Garbage;
 
 const FAILED: u8 = 1;
@@ -189,7 +190,11 @@ pub(crate) fn summary(outcome: &Outcome, elapsed: Duration) {
 
 /// What changed on the way, and what stayed behind.
 fn remarks(outcome: &Outcome) {
-    if let Some(old) = &outcome.converted_from {
+    if let Some(why) = &outcome.converted_because {
+        tell(&format!(
+            "the manifest was converted into another format: {why}"
+        ));
+    } else if let Some(old) = &outcome.converted_from {
         tell(&format!(
             "the manifest was converted: {old} became {}",
             outcome.digest
@@ -234,4 +239,19 @@ pub(crate) fn garbage(garbage: &[Garbage], dry_run: bool) -> ExitCode {
     });
     let digests: Vec<String> = garbage.iter().map(|it| it.digest.to_string()).collect();
     lines(&digests)
+}
+
+/// What is remembered, and where.
+pub(crate) fn cache(extent: &Extent) -> ExitCode {
+    let file = extent.path.as_ref().map(|file| file.display().to_string());
+    line(&format!(
+        "{}: {}, {}",
+        file.unwrap_or_default(),
+        entries(extent.entries),
+        size(extent.bytes)
+    ))
+}
+
+fn entries(n: usize) -> String {
+    format!("{n} {}", if n == 1 { "entry" } else { "entries" })
 }

@@ -21,7 +21,7 @@ pub(crate) fn plan_table(plan: &Plan) -> String {
             BlobAction::Keep { .. } => "keep".to_string(),
             BlobAction::Send => "send".to_string(),
             BlobAction::Recompress { to } => format!("to {}", to.compression()),
-            BlobAction::Mount { .. } => "mount".to_string(),
+            BlobAction::Mount { .. } | BlobAction::Recall { .. } => "mount".to_string(),
             BlobAction::Leave => "leave".to_string(),
         };
         row(&mut table, &action, &step.blob, &step.because);

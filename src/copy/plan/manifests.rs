@@ -129,7 +129,8 @@ fn says_the_same(survey: &Survey, current: &Manifest, new: &Manifest) -> bool {
                     .map(|layer| layer.digest.clone())
                     .collect()
             };
-            current.descriptor().media_type == new.descriptor().media_type
+            let is_type = current.descriptor().media_type == new.descriptor().media_type;
+            (is_type || survey.takes_any_format)
                 && one.config.digest == other.config.digest
                 && layers(one) == layers(other)
         }
@@ -182,7 +183,7 @@ impl Renaming {
                 BlobAction::Keep { stored } if stored.digest != step.blob.digest => {
                     known.insert(step.blob.digest.clone(), stored.clone());
                 }
-                BlobAction::Recompress { .. } => {
+                BlobAction::Recompress { .. } | BlobAction::Recall { .. } => {
                     open.insert(step.blob.digest.clone());
                 }
                 _ => {}

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::copy::Standing;
+use crate::copy::{RememberedLayer, Standing};
 use crate::image::{Config, Digest, Manifest, MediaType};
 
 const PLAIN: Compression = Compression::None;
@@ -40,12 +40,14 @@ fn image_of(layers: &[Descriptor]) -> Given {
         trimmed_from: None,
         recompress: false,
         preserve_digests: false,
+        takes_any_format: false,
         converted: BTreeMap::new(),
         kept: Vec::new(),
         absent: Vec::new(),
         mount: None,
         presence: BTreeMap::new(),
         known_layers: Vec::new(),
+        remembered: Vec::new(),
         current: vec![None],
     };
     Given {
@@ -192,6 +194,92 @@ fn a_layer_that_unpacks_to_the_same_is_kept_if_it_has_the_form_asked_for() {
         zstd.decision(&piece).0,
         BlobAction::Recompress { .. }
     ));
+}
+
+#[test]
+fn what_came_out_before_is_kept_or_mounted_and_else_the_layer_is_compressed_again() {
+    let piece = layer("content", PLAIN);
+    let packed = layer("packed", Compression::Gzip);
+    let from: crate::image::Repository = "r.example/other".parse().unwrap();
+    let recall = BlobAction::Recall {
+        stored: packed.clone(),
+        from: from.clone(),
+        to: Coding::GZIP,
+    };
+    let recall = (recall, Reason::Remembered);
+    let again = BlobAction::Recompress { to: Coding::GZIP };
+    let again = (again, Reason::Plain(PLAIN));
+    let harder = Coding::new(Compression::Gzip, Some(9)).unwrap();
+    let damaged = Some(Presence::Damaged("is short".into()));
+    let (vouched, absent) = (Some(Presence::Vouched), Some(Presence::Absent));
+    let kept = (keep(&packed), Reason::Remembered);
+    let (gzip, elsewhere) = (Coding::GZIP, Some(&from));
+    let table = [
+        // how it was compressed, what the destination says, where else it is, what happens
+        (gzip, vouched.clone(), None, kept.clone()),
+        (gzip, Some(Presence::Checked), elsewhere, kept),
+        (gzip, None, elsewhere, recall.clone()),
+        (gzip, absent.clone(), elsewhere, recall),
+        (gzip, absent, None, again.clone()),
+        (gzip, damaged, None, again.clone()),
+        (harder, vouched, elsewhere, again),
+    ];
+    for (to, presence, from, expected) in table {
+        let mut given = image_of(std::slice::from_ref(&piece));
+        given.survey.remembered = vec![RememberedLayer {
+            content: piece.digest.clone(),
+            to,
+            layer: packed.clone(),
+            from: from.cloned(),
+        }];
+        if let Some(presence) = &presence {
+            given = given.with(&packed, presence.clone());
+        }
+        assert_eq!(
+            given.decision(&piece),
+            expected,
+            "{to} {presence:?} {from:?}"
+        );
+    }
+}
+
+#[test]
+fn what_is_there_is_called_as_the_manifest_calls_its_layers() {
+    let docker = "application/vnd.docker.image.rootfs.diff.tar";
+    let piece = Descriptor::of(docker.into(), b"content");
+    let packed = layer("packed", Compression::Gzip);
+    let given = image_of(std::slice::from_ref(&piece)).knowing(0, &packed);
+    let (BlobAction::Keep { stored }, _) = given.decision(&piece) else {
+        panic!("it is not kept");
+    };
+    assert_eq!(stored.media_type.as_str(), format!("{docker}.gzip"));
+    assert_eq!(stored.digest, packed.digest);
+}
+
+#[test]
+fn another_format_does_only_where_nobody_asked_for_one() {
+    let packed = layer("packed", Compression::Gzip);
+    let given = image_of(&[layer("plain", PLAIN)]).knowing(0, &packed);
+    let ours = Manifest::image(&given.config, &[packed]).unwrap();
+    let docker = ours.in_format(crate::image::Format::V2s2).unwrap();
+    let mut given = given.standing(docker.clone());
+    assert_eq!(given.root().0, ManifestAction::Rewrite);
+    given.survey.takes_any_format = true;
+    let there = ManifestAction::Keep(docker.descriptor().digest.clone());
+    assert_eq!(given.root(), (there, Reason::SameImage));
+}
+
+#[test]
+fn q83_a_foreign_layer_stays_in_its_form() {
+    let nondistributable = "application/vnd.oci.image.layer.nondistributable.v1.tar";
+    let mut foreign = Descriptor::of(nondistributable.into(), b"windows");
+    foreign.urls = vec!["https://example.com/layer".into()];
+    let given = image_of(std::slice::from_ref(&foreign));
+    assert_eq!(given.decision(&foreign).0, BlobAction::Send);
+    foreign.urls.clear();
+    let given = image_of(std::slice::from_ref(&foreign));
+    let again = BlobAction::Recompress { to: Coding::GZIP };
+    assert_eq!(given.decision(&foreign).0, again);
 }
 
 #[test]

@@ -70,8 +70,28 @@ pub enum BlobAction {
         /// How.
         to: Coding,
     },
+    /// The registry takes what it was compressed to before from another of its repositories; it
+    /// travels and is compressed only if that fails.
+    Recall {
+        /// What it was compressed to.
+        stored: Descriptor,
+        /// Which repository.
+        from: Repository,
+        /// How.
+        to: Coding,
+    },
     /// Only its descriptor travels.
     Leave,
+}
+
+impl BlobAction {
+    /// How the blob is compressed if it travels.
+    pub(in crate::copy) fn recompresses(&self) -> Option<Coding> {
+        match self {
+            BlobAction::Recompress { to } | BlobAction::Recall { to, .. } => Some(*to),
+            _ => None,
+        }
+    }
 }
 
 /// What will be done with a manifest.
@@ -117,6 +137,8 @@ pub enum Reason {
     Damaged(String),
     /// The destination has a layer that unpacks to the same.
     SameDiffId,
+    /// It was compressed before, and what came out is remembered.
+    Remembered,
     /// The destination's own manifest names the same config and layers.
     SameImage,
     /// Layers of this kind are compressed on the way.
@@ -133,7 +155,8 @@ pub enum Reason {
     ChildrenChanged,
     /// The name stands for something else now, or for nothing.
     NameMoves,
-    /// The source does not have it: it lives at the URLs of its descriptor.
+    /// It lives at the URLs of its descriptor, and the source does not have it or a registry is not
+    /// sent it.
     Foreign,
 }
 
@@ -145,6 +168,7 @@ impl fmt::Display for Reason {
             Reason::Checked => f.write_str("already there, read and right"),
             Reason::Damaged(how) => write!(f, "the one there {how}"),
             Reason::SameDiffId => f.write_str("a layer there unpacks to the same"),
+            Reason::Remembered => f.write_str("compressed before, and that is there"),
             Reason::SameImage => f.write_str("the manifest there says the same"),
             Reason::Plain(Compression::None) => f.write_str("plain at the source"),
             Reason::Plain(other) => write!(f, "{other} is no form for layers"),
@@ -154,7 +178,7 @@ impl fmt::Display for Reason {
             Reason::Trimmed => f.write_str("not all of its images are wanted"),
             Reason::ChildrenChanged => f.write_str("its images change"),
             Reason::NameMoves => f.write_str("the name is new or moves"),
-            Reason::Foreign => f.write_str("it lives at its URLs, not at the source"),
+            Reason::Foreign => f.write_str("it lives at its URLs"),
         }
     }
 }
@@ -237,7 +261,7 @@ impl Plan {
                         totals.moving += 1;
                         totals.bytes += step.blob.size;
                     }
-                    BlobAction::Mount { .. } => totals.mounted += 1,
+                    BlobAction::Mount { .. } | BlobAction::Recall { .. } => totals.mounted += 1,
                     BlobAction::Leave => {}
                 }
                 totals

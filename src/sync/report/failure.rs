@@ -41,6 +41,7 @@ fn kind(kind: ErrorKind) -> &'static str {
         ErrorKind::Denied => "denied",
         ErrorKind::Unauthorized => "unauthorized",
         ErrorKind::RateLimited => "rate-limited",
+        ErrorKind::RefusedType => "refused-type",
         ErrorKind::Unreachable => "unreachable",
         ErrorKind::Untrusted => "untrusted",
         ErrorKind::NoSpace => "no-space",

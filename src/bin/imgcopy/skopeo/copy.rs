@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use imgcopy::copy::{Companions, Job, Outcome, When, copy as copied};
+use imgcopy::copy::{Companions, Fallback, Job, Outcome, When, copy as copied};
 use imgcopy::image::{Descriptor, MediaKind, Name, Platform, Reference, RepoTag, Tag};
 use imgcopy::store::{Destination, Form, Source};
 
@@ -101,6 +101,12 @@ fn job<'a>(
         compression: making.compression,
         recompress: making.recompress,
         format: making.format,
+        // skopeo converts where a registry wants that.
+        fallback: if making.preserve_digests {
+            Fallback::Never
+        } else {
+            Fallback::Always
+        },
         preserve_digests: making.preserve_digests,
         ..Job::new(source, destination)
     }

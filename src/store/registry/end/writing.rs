@@ -135,27 +135,36 @@ fn explained(trouble: Trouble, manifest: &Manifest) -> Trouble {
     let advice = format!(
         "its settings must allow them, or --format {other} converts the image, which changes its digest"
     );
-    let what = match status {
+    let own = trouble.error.kind();
+    let (error_kind, what) = match status {
         // zot without `compat: ["docker2s2"]`, registries that are older than OCI.
-        415 => format!("the registry does not take {kind} manifests: {advice}"),
-        400 if is_docker && (says(Code::ManifestInvalid) || says(Code::Unsupported)) => {
-            format!("perhaps the registry does not take {kind} manifests: {advice}")
-        }
-        413 => format!(
-            "the manifest is too large for the registry: {} bytes",
-            descriptor.size
+        415 => (
+            ErrorKind::RefusedType,
+            format!("the registry does not take {kind} manifests: {advice}"),
+        ),
+        400 if says(Code::ManifestInvalid) || says(Code::Unsupported) => (
+            ErrorKind::RefusedType,
+            format!("perhaps the registry does not take {kind} manifests: {advice}"),
+        ),
+        413 => (
+            own,
+            format!(
+                "the manifest is too large for the registry: {} bytes",
+                descriptor.size
+            ),
         ),
         // Distribution takes blobs by SHA-512, and no manifests.
         400 if descriptor.digest.algorithm() != Algorithm::Sha256 && says(Code::DigestInvalid) => {
-            format!(
+            let what = format!(
                 "perhaps the registry does not take manifests that are named by {}",
                 descriptor.digest.algorithm().as_str()
-            )
+            );
+            (own, what)
         }
         _ => return trouble,
     };
     Trouble {
-        error: trouble.error.attempting(what),
+        error: trouble.error.attempting(what).of_kind(error_kind),
         ..trouble
     }
 }

@@ -1,7 +1,11 @@
 //! Other words and other compression: `--format`, `--recompress`, `--preserve-digests`.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+#[path = "../support/mod.rs"]
 mod support;
+
+mod foreign;
+mod refused;
 
 use std::process::Command;
 
@@ -150,7 +154,63 @@ fn what_docker_has_no_word_for_is_refused_before_anything_is_written() {
         told.contains("no word for application/vnd.oci.image.layer.v1.tar+zstd"),
         "{told}"
     );
+    assert!(
+        told.contains("--compression gzip --recompress compresses its layers anew"),
+        "{told}"
+    );
     assert!(!to.exists());
+    // zstd has no word there, whoever compresses.
+    let docker = ["--format", "v2s2", "--compression", "zstd", "--recompress"];
+    let (to_zstd, from) = (oci_at(&to, "x"), ["copy", &zstd]);
+    imgcopy(from.into_iter().chain([&*to_zstd]).chain(docker)).fails(1);
+    assert!(!to.exists());
+}
+
+#[test]
+fn layers_of_zstd_are_said_in_dockers_words_when_they_are_compressed_anew() {
+    let home = tempdir();
+    let zstd = format!("oci:{}", fixture("podman/oci-dir-zstd").display());
+    let registry = Registry::start();
+    let at = |name: &str| oci_at(&home.path().join(name), "x");
+    let docker = format!("docker://{}/app:1", registry.host());
+    let vendor = "application/vnd.docker";
+    for (method, ending) in [("gzip", "tar.gzip"), ("none", "tar")] {
+        for to in [&docker, &at(method)] {
+            let options = ["--format", "v2s2", "--compression", method, "--recompress"];
+            imgcopy(["copy", "-q", &zstd, to].into_iter().chain(options)).ok();
+            let manifest = raw(to);
+            let types = types(&manifest);
+            assert_eq!(types[0], format!("{vendor}.distribution.manifest.v2+json"));
+            let layer = format!("{vendor}.image.rootfs.diff.{ending}");
+            assert!(
+                types.len() > 2 && types[2..].iter().all(|it| *it == layer),
+                "{types:?}"
+            );
+            assert_eq!(identity(to), identity(&zstd));
+            imgcopy(["verify", to]).ok();
+            // Again, and nothing changes.
+            let plan = ["plan", &zstd, to, "--manifest-format"].into_iter();
+            let planned = imgcopy(plan.chain(options.into_iter().skip(1))).ok();
+            assert!(
+                planned.stdout.ends_with("nothing to do\n"),
+                "{}",
+                planned.stdout
+            );
+        }
+    }
+}
+
+#[test]
+fn layers_that_are_there_in_ocis_words_are_said_in_dockers() {
+    let home = tempdir();
+    let registry = Registry::start();
+    let archive = archive_at(&support::image(&[&[0; 1024]], "app:1").write(home.path(), "a.tar"));
+    let at = format!("docker://{}/app:1", registry.host());
+    imgcopy(["copy", "-q", &archive, &at]).ok();
+    imgcopy(["copy", "-q", &archive, &at, "--format", "v2s2"]).ok();
+    let manifest = raw(&at);
+    let is_docker = |it: &&str| it.starts_with("application/vnd.docker.");
+    assert!(types(&manifest).iter().all(is_docker), "{manifest}");
 }
 
 #[test]
