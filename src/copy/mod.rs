@@ -1,9 +1,11 @@
 //! The verb: from what both places hold to a plan, and from the plan to the copy.
 
+mod absorb;
 mod begin;
 mod bring;
 mod companions;
 mod execute;
+mod known;
 mod observe;
 mod pieces;
 mod plan;
@@ -181,8 +183,7 @@ async fn repeated(job: &Job<'_>, observer: &Arc<dyn Observer>, tells: bool) -> R
     let mut refused: Option<Refused> = None;
     let mut done = Progress::default();
     loop {
-        let planned = async { plan(&survey(&job).await?) };
-        let plan = match (planned.await, refused.take()) {
+        let plan = match (planned(&job, observer).await, refused.take()) {
             (Ok(plan), before) => {
                 refused = before;
                 plan
@@ -209,7 +210,8 @@ async fn repeated(job: &Job<'_>, observer: &Arc<dyn Observer>, tells: bool) -> R
                 refused = Some(Refused::of(&job, &plan, error));
             }
             Err(error) => return Err(error),
-            Ok(outcome) => {
+            Ok(mut outcome) => {
+                absorb::count(&job, &plan, &mut outcome).await;
                 return Ok(Outcome {
                     converted_because: refused.map(|it| it.why),
                     ..outcome
@@ -263,4 +265,21 @@ impl Job<'_> {
             false => Format::V2s2,
         })
     }
+}
+
+/// The plan of a copy that begins now. Layers may have been taken by the destination already; if nothing
+/// comes of it, they are taken back.
+async fn planned(job: &Job<'_>, observer: &Arc<dyn Observer>) -> Result<Plan> {
+    let absorbs = absorb::absorbs(job);
+    let planned = async {
+        let mut plan = plan(&survey::survey_to_copy(job, observer).await?)?;
+        absorb::keep(job, &mut plan).await?;
+        Ok(plan)
+    };
+    let planned = planned.await;
+    if planned.is_err() && absorbs {
+        // The first failure is the one to tell.
+        let _ = job.destination.discard().await;
+    }
+    planned
 }

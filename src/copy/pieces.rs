@@ -11,7 +11,7 @@ use super::{Job, Survey, SurveyedImage};
 use crate::error::{ErrorKind, Result};
 use crate::image::{Descriptor, Digest, Manifest, MediaKind};
 use crate::store::compress::Coding;
-use crate::store::{Form, KnownLayer, Presence, Recompressed, WantedLayers};
+use crate::store::{Form, Presence, Recompressed};
 
 /// How many questions are asked at once.
 const PARALLEL: usize = 16;
@@ -111,35 +111,6 @@ pub(super) async fn absent_blobs(job: &Job<'_>, survey: &Survey) -> Result<Vec<D
         }
     }
     Ok(absent)
-}
-
-pub(super) async fn known_layers(job: &Job<'_>, survey: &Survey) -> Result<Vec<KnownLayer>> {
-    let mut wanted: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
-    for image in &survey.images {
-        for layer in image.layers(survey) {
-            if let (Some(coding), Some(diff_id)) = (layer.target, layer.diff_id)
-                && !survey.recalls(&layer)
-            {
-                wanted
-                    .entry(coding.compression())
-                    .or_default()
-                    .insert(diff_id.clone());
-            }
-        }
-    }
-    let mut known = Vec::new();
-    for (compression, diff_ids) in wanted {
-        let wanted = WantedLayers {
-            diff_ids,
-            compression,
-            near: job
-                .tags
-                .first()
-                .filter(|_| survey.current.iter().any(Option::is_some)),
-        };
-        known.extend(job.destination.known_layers(&wanted).await?);
-    }
-    Ok(known)
 }
 
 /// Asks for every piece that could travel as it is.

@@ -15,30 +15,33 @@ use manifests::manifest_steps;
 
 pub use types::{BlobAction, BlobStep, ManifestAction, ManifestStep, Plan, Reason, Totals};
 
-/// How a layer shall be compressed, if it shall be changed at all: plain ones as the user wants, or
-/// gzip where the source leaves it open; those in forms that images do not have; and each that is not
-/// plain, for a place that takes no others. Foreign layers are what their URLs give.
+/// How a layer shall be compressed, if it shall be changed at all. Foreign layers are what their URLs
+/// give.
 pub(super) fn target(survey: &Survey, image: &ImageManifest, layer: &Descriptor) -> Option<Coding> {
     let own = layer
         .media_type
         .compression()
         .filter(|_| image.is_container())?;
-    if survey.form == Form::PlainImages {
-        return (own != Compression::None).then_some(Coding::PLAIN);
-    }
-    if layer.media_type.is_foreign_layer() && layer.may_live_elsewhere() {
+    let is_elsewhere = layer.media_type.is_foreign_layer() && layer.may_live_elsewhere();
+    if is_elsewhere && survey.form == Form::Any {
         return None;
     }
-    wanted(survey.promise, survey.compression, survey.recompress, own)
+    let places = (survey.form, survey.promise);
+    coding(places, survey.compression, survey.recompress, own)
 }
 
-/// How layers that are compressed so shall be compressed, if they shall change.
-pub(super) fn wanted(
-    promise: Promise,
+/// The same for a layer that is compressed so: plain ones as the user wants, or gzip where the source
+/// leaves it open; those in forms that images do not have; and each that is not plain, for a place that
+/// takes no others.
+pub(super) fn coding(
+    (form, promise): (Form, Promise),
     asked: Option<Coding>,
     recompress: bool,
     own: Compression,
 ) -> Option<Coding> {
+    if form == Form::PlainImages {
+        return (own != Compression::None).then_some(Coding::PLAIN);
+    }
     let open = promise == Promise::ImageId;
     let wanted = asked.or(open.then_some(Coding::GZIP))?;
     let changes = match own {

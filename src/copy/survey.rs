@@ -1,16 +1,19 @@
 //! What is so: what the source has, and what of it the destination has already.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use tracing::debug;
 
-use super::Job;
+use super::absorb::absorb;
 use super::begin::{
     Chosen, Same, changed_root, chosen, current, graph, is_verbatim, known_by_id, mountable,
     root_presence, same_image, standing, vouches,
 };
-use super::pieces::{absent_blobs, known_layers, presence, recall};
-use super::plan::{target, wanted};
+use super::known::known_layers;
+use super::pieces::{absent_blobs, presence, recall};
+use super::plan::{coding, target};
+use super::{Job, Observer};
 use crate::error::Result;
 use crate::image::{
     Compression, Config, Descriptor, DiffId, Digest, Format, Manifest, MediaType, Repository, Tag,
@@ -106,16 +109,36 @@ pub struct Standing {
 /// either place gives.
 pub async fn survey(job: &Job<'_>) -> Result<Survey> {
     let stands = standing(job).await?;
-    match same_image(job, &stands).await? {
-        Some(Same::Vouched) => return Ok(settled(job, stands, None)),
-        Some(Same::There(there)) => {
-            let survey = surveyed(job, stands.clone(), Chosen::whole(there)).await?;
-            if survey.is_whole() {
-                return Ok(survey);
-            }
-        }
-        None => {}
+    match unchanged(job, &stands).await? {
+        Some(survey) => Ok(survey),
+        None => look_at_all(job, stands).await,
     }
+}
+
+/// As [`survey`], for a copy that begins now: if the source is a stream and something has changed, its
+/// layers are taken in on the way.
+pub(super) async fn survey_to_copy(job: &Job<'_>, observer: &Arc<dyn Observer>) -> Result<Survey> {
+    let stands = standing(job).await?;
+    if let Some(survey) = unchanged(job, &stands).await? {
+        return Ok(survey);
+    }
+    absorb(job, observer).await?;
+    look_at_all(job, stands).await
+}
+
+/// The survey of an image that the source tells by its ID, if the destination has it.
+async fn unchanged(job: &Job<'_>, stands: &[Option<Descriptor>]) -> Result<Option<Survey>> {
+    match same_image(job, stands).await? {
+        Some(Same::Vouched) => Ok(Some(settled(job, stands.to_vec(), None))),
+        Some(Same::There(there)) => {
+            let survey = surveyed(job, stands.to_vec(), Chosen::whole(there)).await?;
+            Ok(Some(survey).filter(Survey::is_whole))
+        }
+        None => Ok(None),
+    }
+}
+
+async fn look_at_all(job: &Job<'_>, stands: Vec<Option<Descriptor>>) -> Result<Survey> {
     let Some(root) = changed_root(job, &stands).await? else {
         return Ok(settled(job, stands, None));
     };
@@ -183,10 +206,8 @@ async fn surveyed(
 
 /// Whether layers that are compressed so become something that the format has a word for.
 fn repacks(job: &Job<'_>, own: Compression, format: Format) -> bool {
-    let to = match job.destination.form() {
-        Form::PlainImages => Some(Coding::PLAIN),
-        Form::Any => wanted(job.source.promise(), job.compression, job.recompress, own),
-    };
+    let places = (job.destination.form(), job.source.promise());
+    let to = coding(places, job.compression, job.recompress, own);
     let becomes = to.map(|to| MediaType::oci_layer(to.compression()));
     becomes.is_some_and(|it| it.in_format(format).is_some())
 }

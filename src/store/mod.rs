@@ -25,7 +25,7 @@ use serde::Serialize;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::image::{Compression, Descriptor, DiffId, Digest, Manifest, Name, Repository, Tag};
-use blob::Blob;
+use blob::{Blob, Passed, Passing};
 
 pub use memory::Memory;
 pub use open::{open_destination, open_source, open_to_delete};
@@ -121,6 +121,32 @@ pub trait Source: Store {
     /// `NotFound` if the place does not have it; `Corrupt` if that can be seen without reading.
     async fn blob(&self, blob: &Descriptor) -> Result<Blob>;
 
+    /// Whether it comes as a stream that nobody has begun to read: its layers can pass once, and before
+    /// it is known of which image they are.
+    fn is_stream(&self) -> bool {
+        false
+    }
+
+    /// Whether its stream holds nothing but the image that is asked for.
+    fn is_single(&self) -> bool {
+        false
+    }
+
+    /// Reads a stream in which `name` is wanted to its end. Its layers go to `taker` as they pass; what
+    /// else is needed of it is kept. Does nothing if it is no stream, or not any more.
+    ///
+    /// # Errors
+    /// Whatever reading the place or `taker` gives.
+    async fn pass(&self, name: &Name, taker: &dyn Taker) -> Result<()> {
+        let _ = (name, taker);
+        Ok(())
+    }
+
+    /// The layers that were taken while they passed.
+    async fn passed(&self) -> Vec<Passed> {
+        Vec::new()
+    }
+
     /// How many signatures lie beside the image in a form that only this kind of place keeps: the
     /// simple signatures of a `dir:` are no manifests.
     ///
@@ -129,6 +155,27 @@ pub trait Source: Store {
     async fn loose_signatures(&self) -> Result<usize> {
         Ok(0)
     }
+}
+
+/// Whoever takes the layers of a stream, one after the other.
+#[async_trait]
+pub trait Taker: Send + Sync {
+    /// Takes a layer: all of it has passed when this returns what it was.
+    ///
+    /// # Errors
+    /// `Corrupt` if the layer is bad; otherwise whatever writing gives.
+    async fn take(&self, layer: Passing) -> Result<Passed>;
+}
+
+/// What becomes of layers that pass before it is known whether they are needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Intake {
+    /// The place does not take such layers.
+    None,
+    /// They are there at once. One that is not needed stays, and nothing refers to it.
+    Lasting,
+    /// They wait at the side until the place is told to keep them. All others go.
+    Waiting,
 }
 
 /// Whether a place has a blob.
@@ -240,6 +287,32 @@ pub trait Destination: Store {
     /// # Errors
     /// `Corrupt` if the blob is not what it is named; otherwise whatever writing gives.
     async fn put_blob(&self, blob: Blob) -> Result<Descriptor>;
+
+    /// What becomes of layers that pass before it is known whether they are needed.
+    fn intake(&self) -> Intake {
+        Intake::None
+    }
+
+    /// Takes a layer that passes once: all of it, or nothing. Only for places whose
+    /// [`Destination::intake`] allows it. What such a place does by default is to keep that one layer
+    /// in a temporary file, until it has been sent.
+    ///
+    /// # Errors
+    /// `Corrupt` if it does not unpack; otherwise whatever writing gives.
+    async fn take(&self, layer: Passing) -> Result<Passed> {
+        let (blob, passed) = blocking(move || layer.spooled()).await?;
+        self.put_blob(blob).await?;
+        Ok(passed)
+    }
+
+    /// These layers, which passed and were taken, are needed.
+    ///
+    /// # Errors
+    /// Whatever writing gives.
+    async fn keep(&self, layers: &[Digest]) -> Result<()> {
+        let _ = layers;
+        Ok(())
+    }
 
     /// Takes a manifest whose pieces are all there. As [`Role::Root`] it becomes visible, in one
     /// step, and whatever had its tags loses them.

@@ -2,7 +2,9 @@
 
 use crate::fake::{Fake, Reply};
 use crate::support::registry::Registry;
-use crate::support::{archive_at, copy, fixture, tempdir, tree};
+use crate::support::{
+    archive_at, assert_whole, copy, fixture, image, noise, oci_at, tempdir, tree,
+};
 use crate::{id_of, idle, layout, tiny};
 
 const NAME: &str = "docker-daemon:corpus/tiny:base";
@@ -45,6 +47,28 @@ fn an_image_keeps_its_id_and_is_not_exported_again() {
     // The same as from the archive itself.
     let archive = archive_at(&fixture("docker28/single.tar"));
     assert_eq!(copy(&archive, &to), first.trim());
+}
+
+#[test]
+fn an_export_is_copied_while_it_comes() {
+    let layers: Vec<Vec<u8>> = (0..4).map(|seed| noise(seed, 300_000)).collect();
+    let layers: Vec<&[u8]> = layers.iter().map(Vec::as_slice).collect();
+    let archive = image(&layers, "corpus/tiny:base").bytes();
+    let home = tempdir();
+    let file = home.path().join("file.tar");
+    std::fs::write(&file, &archive).unwrap();
+    let by_file = copy(
+        &archive_at(&file),
+        &oci_at(&home.path().join("by-file"), "a"),
+    );
+    let engine = Fake::start(move |asked| match asked {
+        GET => Some(Reply::Archive(archive.clone())),
+        _ => None,
+    });
+    let to = layout(home.path());
+    let copied = engine.imgcopy_without_room(&["copy", "-q", NAME, &to]).ok();
+    assert_eq!(copied.stdout.trim(), by_file);
+    assert_eq!(assert_whole(&home.path().join("layout")), ["a"]);
 }
 
 #[test]

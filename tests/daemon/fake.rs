@@ -94,6 +94,18 @@ impl Fake {
         Run::of(command().env("DOCKER_HOST", self.host()).args(args))
     }
 
+    /// The same where no temporary file can be made.
+    pub fn imgcopy_without_room(&self, args: &[&str]) -> Run {
+        let nowhere = self.home.path().join("nowhere");
+        let mut command = command();
+        Run::of(
+            command
+                .env("DOCKER_HOST", self.host())
+                .env("TMPDIR", nowhere)
+                .args(args),
+        )
+    }
+
     /// What it was asked since the last time, sorted.
     pub fn asked(&self) -> Vec<String> {
         let mut asked = std::mem::take(&mut *self.asked.lock().unwrap());

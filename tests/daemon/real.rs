@@ -3,6 +3,9 @@
 #[path = "../support/engine.rs"]
 mod engine;
 
+use std::path::Path;
+use std::process::Command;
+
 use crate::support::registry::Registry;
 use crate::support::{Run, command, tempdir};
 use crate::{id_of, idle, layout};
@@ -44,9 +47,35 @@ fn images_keep_their_id_to_an_engine_and_back() {
     through_a_registry(&engine, &id);
 }
 
+/// What is saved and piped is the same as what is asked for, and neither needs a temporary file.
+fn in_one_pass(engine: &Engine, name: &str, to: &Path, digest: &str) {
+    let line = format!(
+        "docker save {name} | TMPDIR={0}/nowhere {1} -q docker-archive:- oci:{0}/piped:a",
+        to.display(),
+        env!("CARGO_BIN_EXE_imgcopy")
+    );
+    let socket = format!("unix://{}", engine.home().join("socket").display());
+    let mut sh = Command::new("sh");
+    let piped = Run::of(sh.env("DOCKER_HOST", socket).args(["-c", &line])).ok();
+    assert_eq!(piped.stdout.trim(), digest);
+    let asked = command()
+        .env("TMPDIR", to.join("nowhere"))
+        .env(
+            "DOCKER_HOST",
+            format!("unix://{}", engine.home().join("socket").display()),
+        )
+        .args(["-q", &format!("docker-daemon:{name}")])
+        .arg(crate::support::oci_at(&to.join("asked"), "a"))
+        .output();
+    let asked = Run::from(asked.unwrap()).ok();
+    assert_eq!(asked.stdout.trim(), digest);
+}
+
 fn through_a_directory(engine: &Engine, id: &str, to: &str) {
     let name = "docker-daemon:own/built:1";
-    imgcopy(engine, &["copy", "-q", name, to]).ok();
+    let digest = imgcopy(engine, &["copy", "-q", name, to]).ok().stdout;
+    let home = tempdir();
+    in_one_pass(engine, "own/built:1", home.path(), digest.trim());
     crate::imgcopy(["verify", to]).ok();
     assert_eq!(id_of(to), id);
     idle(&imgcopy(engine, &["plan", name, to]).ok());

@@ -6,6 +6,7 @@
 mod support;
 
 mod hostile;
+mod one_pass;
 mod peers;
 mod reading;
 mod stdin;

@@ -11,7 +11,7 @@ use super::*;
 const SOON: Duration = Duration::from_secs(20);
 
 /// Runs the command with bytes that come through a pipe.
-fn piped(args: &[&str], bytes: &[u8], temporary: &Path) -> Run {
+pub(crate) fn piped(args: &[&str], bytes: &[u8], temporary: &Path) -> Run {
     let mut child = command()
         .args(args)
         .env("TMPDIR", temporary)
@@ -32,7 +32,7 @@ fn with_stdin(args: &[&str], stdin: File) -> Run {
 }
 
 /// Archives of both kinds, plain and compressed, and what they are called on stdin.
-fn archives() -> Vec<(PathBuf, &'static str)> {
+pub(crate) fn archives() -> Vec<(PathBuf, &'static str)> {
     vec![
         (fixture("docker20/single.tar"), "docker-archive:-"),
         (fixture("docker28/single.tar.gz"), "docker-archive:-"),
@@ -46,7 +46,7 @@ fn archives() -> Vec<(PathBuf, &'static str)> {
 }
 
 /// The same reference with the path of the file.
-fn by_path(archive: &Path, on_stdin: &str) -> String {
+pub(crate) fn by_path(archive: &Path, on_stdin: &str) -> String {
     format!("{}{}", on_stdin.trim_end_matches('-'), archive.display())
 }
 

@@ -139,6 +139,8 @@ pub enum Reason {
     SameDiffId,
     /// It was compressed before, and what came out is remembered.
     Remembered,
+    /// The destination took it as it came by.
+    Passed,
     /// The destination's own manifest names the same config and layers.
     SameImage,
     /// Layers of this kind are compressed on the way.
@@ -169,6 +171,7 @@ impl fmt::Display for Reason {
             Reason::Damaged(how) => write!(f, "the one there {how}"),
             Reason::SameDiffId => f.write_str("a layer there unpacks to the same"),
             Reason::Remembered => f.write_str("compressed before, and that is there"),
+            Reason::Passed => f.write_str("taken as it came by"),
             Reason::SameImage => f.write_str("the manifest there says the same"),
             Reason::Plain(Compression::None) => f.write_str("plain at the source"),
             Reason::Plain(other) => write!(f, "{other} is no form for layers"),

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io::Read;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -14,17 +15,17 @@ use bytes::Bytes;
 use serde::Deserialize;
 use tracing::debug;
 
+use super::layer::{Layer, claimed};
 use super::original::original;
-use super::outer;
+use super::source::Opened;
+use super::stream;
+use super::tape::{Body, went_by};
 use super::tar_index::TarIndex;
 use crate::error::{Attempt as _, Error, ErrorKind, Result};
-use crate::image::{
-    Algorithm, Compression, Config, Descriptor, DiffId, Digest, Hasher, Manifest, MediaType, Name,
-    RepoTag, Tag, json,
-};
-use crate::store::blob::{Blob, FileRange};
+use crate::image::{Config, Descriptor, Digest, Manifest, MediaType, Name, RepoTag, Tag, json};
+use crate::store::blob::{Blob, FileRange, Passed};
 use crate::store::oci_dir::index;
-use crate::store::{Promise, Source, Store, locked};
+use crate::store::{Promise, Source, Store, Taker, locked};
 
 /// The largest `manifest.json` that is read, in bytes (S-53): room for thousands of images.
 const LIST_LIMIT: u64 = 16 << 20;
@@ -35,7 +36,10 @@ const KNOWN: json::Known = json::Known {
 };
 
 /// An archive, opened for reading.
-pub struct DockerArchive {
+pub struct DockerArchive(Opened<Saved>);
+
+/// What is in it.
+struct Saved {
     /// What users know it by.
     place: String,
     tar: TarIndex,
@@ -65,29 +69,43 @@ struct Image {
     layers: Vec<Layer>,
 }
 
-struct Layer {
-    descriptor: Descriptor,
-    range: FileRange,
-    diff_id: DiffId,
-}
-
 impl DockerArchive {
-    /// Opens an archive: reads its headers and its list of images. `-` is stdin.
+    /// Opens an archive: reads its headers and its list of images. `-` is stdin. What comes through a
+    /// pipe is read when somebody asks for something.
     ///
     /// # Errors
     /// `NoPlace` if there is no such file; `Invalid` if it is no archive of images, is damaged, or
     /// holds what could be read in two ways.
     pub fn open(path: &Path) -> Result<Self> {
         let place = format!("docker-archive:{}", path.display());
-        Self::in_file(place, &outer::open(path)?)
+        Opened::open(place, path, Saved::read).map(Self)
     }
 
-    /// The archive that a stretch of a file holds; `place` is what users know it by.
+    /// The archive that a file holds; `place` is what users know it by.
     ///
     /// # Errors
     /// As [`DockerArchive::open`].
     pub(crate) fn in_file(place: String, range: &FileRange) -> Result<Self> {
-        let mut tar = TarIndex::of(range)?;
+        let saved = Saved::read(&place, TarIndex::of(range)?)?;
+        Ok(Self(Opened::of(place, Saved::read, saved)))
+    }
+
+    /// The archive that comes as a stream, after all of it has come; its layers went to `taker`.
+    ///
+    /// # Errors
+    /// As [`DockerArchive::open`]; otherwise what `taker` gives.
+    pub(crate) async fn in_stream(
+        place: String,
+        from: impl Read + Send + 'static,
+        taker: &dyn Taker,
+    ) -> Result<Self> {
+        let saved = Saved::read(&place, stream::walk(from, taker).await?)?;
+        Ok(Self(Opened::of(place, Saved::read, saved)))
+    }
+}
+
+impl Saved {
+    fn read(place: &str, mut tar: TarIndex) -> Result<Self> {
         let Some(list) = tar.read("manifest.json", LIST_LIMIT)? else {
             let what = match tar.file(index::FILE) {
                 Ok(Some(_)) => {
@@ -100,7 +118,7 @@ impl DockerArchive {
         tar.check()?;
         let items = read_list(&list).attempting(|| "cannot read manifest.json")?;
         Ok(Self {
-            place,
+            place: place.to_string(),
             tar,
             items,
             images: Mutex::default(),
@@ -141,7 +159,8 @@ impl DockerArchive {
     fn ambiguous(&self) -> Error {
         let names: Vec<String> = self.all_names().iter().map(Name::to_string).collect();
         let what = format!(
-            "{self} holds {} images, choose one: {}",
+            "{} holds {} images, choose one: {}",
+            self.place,
             self.items.len(),
             names.join(", ")
         );
@@ -171,7 +190,7 @@ impl DockerArchive {
         let Some(item) = self.items.get(position) else {
             return Err(Error::new(
                 ErrorKind::NotFound,
-                format!("{self} has no image @{position}"),
+                format!("{} has no image @{position}", self.place),
             ));
         };
         let image = Arc::new(Image::read(&self.tar, item)?);
@@ -198,7 +217,10 @@ impl DockerArchive {
     }
 
     fn missing(&self, digest: &Digest) -> Error {
-        Error::new(ErrorKind::NotFound, format!("{self} has no {digest}"))
+        Error::new(
+            ErrorKind::NotFound,
+            format!("{} has no {digest}", self.place),
+        )
     }
 }
 
@@ -263,54 +285,7 @@ impl Image {
     }
 }
 
-impl Layer {
-    /// A plain layer is called by its DiffId. A compressed one is called by its digest: what its
-    /// file's name says (checked when it is read), or else what its bytes say.
-    fn find(tar: &TarIndex, path: &str, diff_id: DiffId) -> Result<Self> {
-        let shown = || format!("cannot read layer {}", path.escape_debug());
-        let range = tar
-            .file(path)
-            .attempting(shown)?
-            .ok_or_else(|| lacks(path))?;
-        let compression = Compression::sniff(&range.first::<6>().attempting(shown)?);
-        let digest = match compression {
-            Compression::None => diff_id.clone(),
-            _ => match claimed(path).filter(|claimed| *claimed != diff_id) {
-                Some(claimed) => claimed,
-                None => digest_of(&range).attempting(shown)?,
-            },
-        };
-        Ok(Self {
-            descriptor: Descriptor::new(MediaType::oci_layer(compression), digest, range.len),
-            range,
-            diff_id,
-        })
-    }
-}
-
-/// The digest that a file is called by: `blobs/sha256/<hex>`, `<hex>.json`, `<hex>.tar.gz` (crane and
-/// kaniko), `sha256:<hex>` (crane's configs).
-fn claimed(path: &str) -> Option<Digest> {
-    let file = path.rsplit('/').next()?;
-    let stem = file.split('.').next()?;
-    let hex = stem.strip_prefix("sha256:").unwrap_or(stem);
-    Digest::from_parts(Algorithm::Sha256, hex).ok()
-}
-
-fn digest_of(range: &FileRange) -> Result<Digest> {
-    use std::io::Read as _;
-    let mut hasher = Hasher::new(Algorithm::Sha256);
-    let mut reader = range.reader();
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        match reader.read(&mut buffer)? {
-            0 => return Ok(hasher.finish()),
-            n => hasher.update(buffer.get(..n).unwrap_or_default()),
-        }
-    }
-}
-
-fn lacks(path: &str) -> Error {
+pub(super) fn lacks(path: &str) -> Error {
     let what = format!(
         "manifest.json names {}, which is not in the archive",
         path.escape_debug()
@@ -320,21 +295,22 @@ fn lacks(path: &str) -> Error {
 
 impl fmt::Display for DockerArchive {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.place)
+        f.write_str(self.0.place())
     }
 }
 
 #[async_trait]
 impl Store for DockerArchive {
     async fn resolve(&self, name: &Name) -> Result<Option<Descriptor>> {
-        let Some(position) = self.position(name)? else {
+        let saved = self.0.get().await?;
+        let Some(position) = saved.position(name)? else {
             return Ok(None);
         };
-        Ok(Some(self.image(position)?.manifest.descriptor().clone()))
+        Ok(Some(saved.image(position)?.manifest.descriptor().clone()))
     }
 
     async fn names(&self) -> Result<Vec<Name>> {
-        Ok(self.all_names())
+        Ok(self.0.get().await?.all_names())
     }
 
     async fn manifest(&self, descriptor: &Descriptor) -> Result<Manifest> {
@@ -342,8 +318,9 @@ impl Store for DockerArchive {
             let is_it = image.manifest.descriptor().digest == descriptor.digest;
             is_it.then(|| image.manifest.clone())
         };
-        self.find(named)?
-            .ok_or_else(|| self.missing(&descriptor.digest))
+        let saved = self.0.get().await?;
+        let found = saved.find(named)?;
+        found.ok_or_else(|| saved.missing(&descriptor.digest))
     }
 }
 
@@ -353,19 +330,38 @@ impl Source for DockerArchive {
         Promise::ImageId
     }
 
+    fn is_stream(&self) -> bool {
+        self.0.is_stream()
+    }
+
+    async fn pass(&self, _: &Name, taker: &dyn Taker) -> Result<()> {
+        self.0.pass(taker).await
+    }
+
+    async fn passed(&self) -> Vec<Passed> {
+        self.0
+            .now()
+            .map_or_else(Vec::new, |saved| saved.tar.passed())
+    }
+
     async fn blob(&self, blob: &Descriptor) -> Result<Blob> {
         let find = |image: &Image| {
             let (config, bytes) = &image.config;
             if config.digest == blob.digest {
-                return Some(Blob::memory(config.clone(), bytes.clone()));
+                return Some(Ok(Blob::memory(config.clone(), bytes.clone())));
             }
             let layer = image
                 .layers
                 .iter()
                 .find(|layer| layer.descriptor.digest == blob.digest)?;
-            let read = Blob::file(layer.descriptor.clone(), layer.range.clone());
-            Some(read.unpacking_to(layer.diff_id.clone()))
+            let Body::Here(range) = &layer.body else {
+                return Some(Err(went_by(&blob.digest)));
+            };
+            let read = Blob::file(layer.descriptor.clone(), range.clone());
+            Some(Ok(read.unpacking_to(layer.diff_id.clone())))
         };
-        self.find(find)?.ok_or_else(|| self.missing(&blob.digest))
+        let saved = self.0.get().await?;
+        let found = saved.find(find)?;
+        found.unwrap_or_else(|| Err(saved.missing(&blob.digest)))
     }
 }

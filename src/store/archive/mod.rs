@@ -2,9 +2,14 @@
 //! which is stdin or stdout.
 
 mod docker;
+mod layer;
 mod oci;
 mod original;
 mod outer;
+mod shelf;
+mod source;
+mod stream;
+mod tape;
 mod tar_index;
 mod tar_walk;
 mod writer;

@@ -1,10 +1,9 @@
 //! Opening an archive file: in place if it is a plain tar, else by way of an unnamed temporary file
 //! that the system removes whatever happens.
 //!
-//! What is compressed is unpacked into that file. What comes from a pipe (stdin, a FIFO) is kept in
-//! it: that is a copy of the whole archive, and needs the room for it. It cannot be done without,
-//! because the list of images comes last in most archives (`manifest.json`, `index.json`), after the
-//! layers that it speaks of, and a pipe cannot be read twice.
+//! What is compressed is unpacked into that file. What comes from a pipe (stdin, a FIFO) may pass once
+//! (see `stream`); whoever wants to read it as a file has it kept in a temporary one, too: that is a copy
+//! of the whole archive, and needs the room for it.
 
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Read, Seek as _, Write as _};
@@ -28,8 +27,16 @@ const RATIO: u64 = 200;
 /// How many bytes tell a compression.
 const MAGIC: usize = 6;
 
-/// The tar inside the file at `path`, or inside what comes on stdin.
-pub(super) fn open(path: &Path) -> Result<FileRange> {
+/// An archive as it is found.
+pub(super) enum Outer {
+    /// The tar, in a file.
+    File(FileRange),
+    /// It comes through this pipe, and nothing of it has been read yet.
+    Pipe(File),
+}
+
+/// The archive in the file at `path`, or what comes on stdin.
+pub(super) fn open(path: &Path) -> Result<Outer> {
     let file = match path.as_os_str() == STDIO {
         true => stdin()?,
         false => opened(path)?,
@@ -40,10 +47,10 @@ pub(super) fn open(path: &Path) -> Result<FileRange> {
         return Err(Error::new(ErrorKind::Invalid, what));
     }
     if kind.is_file() {
-        return in_file(file);
+        return in_file(file).map(Outer::File);
     }
     if kind.is_fifo() || kind.is_socket() {
-        return in_pipe(&file);
+        return Ok(Outer::Pipe(file));
     }
     let what = "it is neither a regular file nor a pipe";
     Err(Error::new(ErrorKind::Unsupported, what))
@@ -83,29 +90,32 @@ fn in_file(mut file: File) -> Result<FileRange> {
     range.len = range.len.saturating_sub(begin);
     match Compression::sniff(&range.first::<MAGIC>()?) {
         Compression::None => Ok(range),
-        compression => kept(range.reader(), compression)
+        compression => Limited::new(range.reader(), compression)
+            .and_then(kept)
             .attempting(|| format!("cannot unpack it ({compression})")),
     }
 }
 
-fn in_pipe(pipe: &File) -> Result<FileRange> {
+/// The tar that comes through a pipe, and how it is compressed. Waits until it begins to come.
+pub(super) fn in_pipe(mut pipe: File) -> Result<(impl Read + Send + 'static, Compression)> {
     let mut first = Vec::new();
-    pipe.take(MAGIC as u64).read_to_end(&mut first)?;
+    (&mut pipe).take(MAGIC as u64).read_to_end(&mut first)?;
     let compression = Compression::sniff(&first);
-    kept(first.chain(pipe), compression).attempting(|| match compression {
+    let from = Limited::new(io::Cursor::new(first).chain(pipe), compression)?;
+    Ok((from, compression))
+}
+
+/// The same, kept in a temporary file.
+pub(super) fn kept_from(pipe: File) -> Result<FileRange> {
+    let (from, compression) = in_pipe(pipe)?;
+    kept(from).attempting(|| match compression {
         Compression::None => "cannot keep what comes through the pipe".to_string(),
         _ => format!("cannot unpack what comes through the pipe ({compression})"),
     })
 }
 
-/// Reads everything, unpacked, into a temporary file.
-fn kept(from: impl Read + Send, compression: Compression) -> Result<FileRange> {
-    let taken = Arc::new(AtomicU64::new(0));
-    let counted = Counted {
-        inner: from,
-        taken: Arc::clone(&taken),
-    };
-    let mut from = decoder(counted, compression)?;
+/// Reads everything into a temporary file.
+fn kept(mut from: impl Read) -> Result<FileRange> {
     let temporary = std::env::temp_dir();
     let place = || {
         format!(
@@ -115,7 +125,6 @@ fn kept(from: impl Read + Send, compression: Compression) -> Result<FileRange> {
     };
     let mut file = tempfile::tempfile().attempting(|| format!("cannot make {}", place()))?;
     let mut buffer = vec![0; 1 << 20];
-    let mut size: u64 = 0;
     loop {
         let n = match from.read(&mut buffer) {
             Ok(0) => break,
@@ -123,17 +132,46 @@ fn kept(from: impl Read + Send, compression: Compression) -> Result<FileRange> {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(error.into()),
         };
-        size += n as u64;
-        if size > FREE.max(taken.load(Ordering::Relaxed).saturating_mul(RATIO)) {
-            let what = format!(
-                "it unpacks to more than {RATIO} times its size: unpack it yourself if you trust it"
-            );
-            return Err(Error::new(ErrorKind::Invalid, what));
-        }
         file.write_all(buffer.get(..n).unwrap_or_default())
             .attempting(|| format!("cannot write {}", place()))?;
     }
     FileRange::whole(file)
+}
+
+/// Unpacks what comes, and not to much more than came.
+struct Limited {
+    plain: Box<dyn Read + Send>,
+    taken: Arc<AtomicU64>,
+    given: u64,
+}
+
+impl Limited {
+    fn new(from: impl Read + Send + 'static, compression: Compression) -> Result<Self> {
+        let taken = Arc::new(AtomicU64::new(0));
+        let counted = Counted {
+            inner: from,
+            taken: Arc::clone(&taken),
+        };
+        Ok(Self {
+            plain: decoder(counted, compression)?,
+            taken,
+            given: 0,
+        })
+    }
+}
+
+impl Read for Limited {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.plain.read(buffer)?;
+        self.given += n as u64;
+        if self.given > FREE.max(self.taken.load(Ordering::Relaxed).saturating_mul(RATIO)) {
+            let what = format!(
+                "it unpacks to more than {RATIO} times its size: unpack it yourself if you trust it"
+            );
+            return Err(Error::new(ErrorKind::Invalid, what).into());
+        }
+        Ok(n)
+    }
 }
 
 struct Counted<R> {

@@ -6,9 +6,11 @@ use std::io::Read as _;
 
 use tar::EntryType;
 
+use super::tape::{Body, FileTape, Tape};
 use super::tar_walk::{Entries, TarEntry, invalid};
 use crate::error::{Error, Result};
-use crate::store::blob::FileRange;
+use crate::image::Hasher;
+use crate::store::blob::{FileRange, Passed};
 
 /// The most entries.
 const ENTRY_LIMIT: usize = 1_000_000;
@@ -16,7 +18,7 @@ const ENTRY_LIMIT: usize = 1_000_000;
 /// What a name stands for.
 #[derive(Debug, Clone)]
 enum Entry {
-    File(FileRange),
+    File(Body),
     /// A symbolic or hard link, with the path that it leads to.
     Link(String),
     /// A device or FIFO.
@@ -36,11 +38,16 @@ impl TarIndex {
     ///
     /// Fails with `Invalid` if it is no tar, is cut short, or uses sparse files.
     pub(super) fn of(tar: &FileRange) -> Result<Self> {
+        Self::on(FileTape::of(tar))
+    }
+
+    /// As [`TarIndex::of`], for whatever the tar is read from.
+    pub(super) fn on(tape: impl Tape) -> Result<Self> {
         let mut index = Self {
             entries: BTreeMap::new(),
             problem: None,
         };
-        for (position, entry) in Entries::of(tar).enumerate() {
+        for (position, entry) in Entries::of(tape).enumerate() {
             if position >= ENTRY_LIMIT {
                 return Err(invalid(format!("it has more than {ENTRY_LIMIT} entries")));
             }
@@ -107,7 +114,7 @@ impl TarIndex {
 
     /// The file that a name leads to, over at most one link (what `docker save` writes for a layer
     /// that two images share). `None` if there is no such name.
-    pub(super) fn file(&self, name: &str) -> Result<Option<FileRange>> {
+    pub(super) fn file(&self, name: &str) -> Result<Option<Body>> {
         let Some(name) = resolved("", name) else {
             return Err(invalid(format!(
                 "\"{}\" leads out of the archive",
@@ -116,10 +123,10 @@ impl TarIndex {
         };
         match self.entries.get(&name) {
             None => Ok(None),
-            Some(Entry::File(range)) => Ok(Some(range.clone())),
+            Some(Entry::File(body)) => Ok(Some(body.clone())),
             Some(Entry::Special) => Err(invalid(format!("{} is no file", name.escape_debug()))),
             Some(Entry::Link(to)) => match self.entries.get(to) {
-                Some(Entry::File(range)) => Ok(Some(range.clone())),
+                Some(Entry::File(body)) => Ok(Some(body.clone())),
                 Some(Entry::Link(_)) => Err(invalid(format!(
                     "{} is a link to a link",
                     name.escape_debug()
@@ -136,17 +143,29 @@ impl TarIndex {
         }
     }
 
+    /// The layers that went by and were taken.
+    pub(super) fn passed(&self) -> Vec<Passed> {
+        let passed = self.entries.values().filter_map(|entry| match entry {
+            Entry::File(Body::Gone(gone)) => gone.as_ref().as_ref().ok(),
+            _ => None,
+        });
+        passed.cloned().collect()
+    }
+
     /// The content of a small file.
     pub(super) fn read(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>> {
-        let Some(range) = self.file(name)? else {
+        let Some(body) = self.file(name)? else {
             return Ok(None);
         };
-        if range.len > limit {
-            let shown = name.escape_debug();
+        let shown = name.escape_debug();
+        if body.len() > limit {
             return Err(invalid(format!(
                 "{shown} is over the limit of {limit} bytes"
             )));
         }
+        let Body::Here(range) = body else {
+            return Err(invalid(format!("{shown} is no document")));
+        };
         let mut bytes = Vec::new();
         range.reader().read_to_end(&mut bytes)?;
         Ok(Some(bytes))
@@ -172,10 +191,34 @@ fn resolved(from: &str, path: &str) -> Option<String> {
     Some(parts.join("/"))
 }
 
-fn is_equal(one: &FileRange, other: &FileRange) -> Result<bool> {
-    if one.len != other.len {
+fn is_equal(one: &Body, other: &Body) -> Result<bool> {
+    if one.len() != other.len() {
         return Ok(false);
     }
+    match (one, other) {
+        (Body::Here(one), Body::Here(other)) => is_equal_here(one, other),
+        (Body::Gone(gone), Body::Here(here)) | (Body::Here(here), Body::Gone(gone)) => {
+            let Ok(passed) = &**gone else {
+                return Ok(false);
+            };
+            let mut hasher = Hasher::new(passed.came.digest.algorithm());
+            let mut from = here.reader();
+            let mut buffer = vec![0; 1 << 16];
+            loop {
+                match from.read(&mut buffer)? {
+                    0 => return Ok(hasher.finish() == passed.came.digest),
+                    n => hasher.update(buffer.get(..n).unwrap_or_default()),
+                }
+            }
+        }
+        (Body::Gone(one), Body::Gone(other)) => Ok(match (&**one, &**other) {
+            (Ok(one), Ok(other)) => one.came.digest == other.came.digest,
+            _ => false,
+        }),
+    }
+}
+
+fn is_equal_here(one: &FileRange, other: &FileRange) -> Result<bool> {
     let (mut one, mut other) = (one.reader(), other.reader());
     let (mut left, mut right) = (vec![0; 1 << 16], vec![0; 1 << 16]);
     loop {

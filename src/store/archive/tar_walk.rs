@@ -6,14 +6,13 @@
 //! described by several extension headers, sizes that contradict each other, rubbish after an empty
 //! block. Names and records are limited before they are read. Fields of a header are the crate's.
 
-use std::io::Read as _;
-
 use tar::{EntryType, Header};
 
+use super::tape::{Body, Tape};
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::blob::FileRange;
 
-const BLOCK: u64 = 512;
+/// A tar consists of blocks of so many bytes.
+pub(super) const BLOCK: u64 = 512;
 /// The longest name, and the largest PAX header, in bytes.
 const NAME_LIMIT: usize = 4096;
 const PAX_LIMIT: u64 = 1 << 20;
@@ -24,13 +23,12 @@ pub(super) struct TarEntry {
     /// Where a link leads; empty for anything else.
     pub(super) link: String,
     pub(super) kind: EntryType,
-    pub(super) content: FileRange,
+    pub(super) content: Body,
 }
 
 /// The entries of a tar. Ends after the first error.
-pub(super) struct Entries<'t> {
-    tar: &'t FileRange,
-    at: u64,
+pub(super) struct Entries<T> {
+    tape: T,
     is_done: bool,
 }
 
@@ -43,11 +41,10 @@ struct Extended {
     is_pax: bool,
 }
 
-impl<'t> Entries<'t> {
-    pub(super) fn of(tar: &'t FileRange) -> Self {
+impl<T: Tape> Entries<T> {
+    pub(super) fn of(tape: T) -> Self {
         Self {
-            tar,
-            at: 0,
+            tape,
             is_done: false,
         }
     }
@@ -57,7 +54,7 @@ impl<'t> Entries<'t> {
         let mut extended = Extended::default();
         while let Some(header) = self.header()? {
             let kind = header.entry_type();
-            let own_size = own_size(&header, self.at)?;
+            let own_size = own_size(&header, self.tape.at())?;
             match kind {
                 EntryType::GNULongName => {
                     let name = self.long_text(own_size)?;
@@ -75,8 +72,7 @@ impl<'t> Entries<'t> {
                 EntryType::GNUSparse => return Err(invalid("it holds sparse files".into())),
                 _ => {
                     let size = content_size(kind, own_size, extended.size)?;
-                    let content = self.take(size)?;
-                    return Ok(Some(extended.entry(&header, content)));
+                    return extended.entry(&header, size, &mut self.tape).map(Some);
                 }
             }
         }
@@ -85,65 +81,43 @@ impl<'t> Entries<'t> {
     }
 
     fn header(&mut self) -> Result<Option<Header>> {
-        if self.tar.len < BLOCK {
-            return Err(invalid("it is no tar archive".into()));
+        if self.tape.is_at_end()? {
+            return match self.tape.at() {
+                0 => Err(no_tar()),
+                _ => Ok(None),
+            };
         }
-        if self.at == self.tar.len {
-            return Ok(None);
-        }
-        let at = self.at;
+        let at = self.tape.at();
         let header = self.block()?;
         if is_empty(&header) {
             // The end is two empty blocks, or one and the end of the file.
-            if self.at < self.tar.len && !is_empty(&self.block()?) {
+            if !self.tape.is_at_end()? && !is_empty(&self.block()?) {
                 return Err(invalid(format!(
                     "it is damaged: a lone empty block at byte {at}"
                 )));
             }
             return Ok(None);
         }
-        let sum = |bytes: &[u8]| bytes.iter().map(|byte| u32::from(*byte)).sum::<u32>();
-        let field = header.as_bytes().get(148..156).unwrap_or_default();
-        let found = sum(header.as_bytes()) - sum(field) + 8 * u32::from(b' ');
-        if header.cksum().ok() != Some(found) {
-            return Err(invalid(match at {
-                0 => "it is no tar archive".to_string(),
-                _ => format!("it is damaged: there is no tar header at byte {at}"),
-            }));
+        if !is_header(&header) {
+            return Err(match at {
+                0 => no_tar(),
+                _ => invalid(format!(
+                    "it is damaged: there is no tar header at byte {at}"
+                )),
+            });
         }
         Ok(Some(header))
     }
 
     fn block(&mut self) -> Result<Header> {
+        let at = self.tape.at();
+        let block = self.tape.read(BLOCK).map_err(|error| match at {
+            0 if error.kind() == ErrorKind::Invalid => no_tar(),
+            _ => error,
+        })?;
         let mut header = Header::new_old();
-        self.take(BLOCK)?
-            .reader()
-            .read_exact(header.as_mut_bytes())?;
+        header.as_mut_bytes().copy_from_slice(&block);
         Ok(header)
-    }
-
-    /// The next `len` bytes; what fills their last block is passed over.
-    fn take(&mut self, len: u64) -> Result<FileRange> {
-        let end = self.at.checked_add(len).filter(|end| *end <= self.tar.len);
-        let Some(end) = end else {
-            let what = format!(
-                "it is cut short: it ends at byte {}, in the middle of an entry",
-                self.tar.len
-            );
-            return Err(invalid(what));
-        };
-        let part = FileRange {
-            file: self.tar.file.clone(),
-            offset: self.tar.offset + self.at,
-            len,
-        };
-        self.at = end.next_multiple_of(BLOCK).min(self.tar.len);
-        if end.next_multiple_of(BLOCK) > self.tar.len {
-            return Err(invalid(
-                "it is cut short: its last block is not whole".into(),
-            ));
-        }
-        Ok(part)
     }
 
     fn small(&mut self, size: u64, limit: u64) -> Result<Vec<u8>> {
@@ -152,9 +126,7 @@ impl<'t> Entries<'t> {
                 "a header of {size} bytes is over the limit of {limit}"
             )));
         }
-        let mut bytes = Vec::new();
-        self.take(size)?.reader().read_to_end(&mut bytes)?;
-        Ok(bytes)
+        self.tape.read(size)
     }
 
     fn long_text(&mut self, size: u64) -> Result<String> {
@@ -167,7 +139,7 @@ impl<'t> Entries<'t> {
     }
 }
 
-impl Iterator for Entries<'_> {
+impl<T: Tape> Iterator for Entries<T> {
     type Item = Result<TarEntry>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -219,19 +191,26 @@ impl Extended {
         Ok(())
     }
 
-    fn entry(self, header: &Header, content: FileRange) -> TarEntry {
+    fn entry(self, header: &Header, size: u64, tape: &mut impl Tape) -> Result<TarEntry> {
         let short_link = || {
             header
                 .link_name_bytes()
                 .map(|link| text(&link))
                 .unwrap_or_default()
         };
-        TarEntry {
-            name: self.name.unwrap_or_else(|| text(&header.path_bytes())),
+        let kind = header.entry_type();
+        let name = self.name.unwrap_or_else(|| text(&header.path_bytes()));
+        let is_file = matches!(kind, EntryType::Regular | EntryType::Continuous);
+        let content = match is_file && !name.ends_with('/') {
+            true => tape.file(&name, size)?,
+            false => tape.skip(size)?,
+        };
+        Ok(TarEntry {
+            name,
             link: self.link.unwrap_or_else(short_link),
-            kind: header.entry_type(),
+            kind,
             content,
-        }
+        })
     }
 }
 
@@ -333,12 +312,24 @@ fn name(bytes: &[u8]) -> Result<String> {
     }
 }
 
+/// Whether a block is a header: its sum is right.
+pub(super) fn is_header(block: &Header) -> bool {
+    let sum = |bytes: &[u8]| bytes.iter().map(|byte| u32::from(*byte)).sum::<u32>();
+    let field = block.as_bytes().get(148..156).unwrap_or_default();
+    let found = sum(block.as_bytes()) - sum(field) + 8 * u32::from(b' ');
+    block.cksum().ok() == Some(found)
+}
+
 fn is_empty(block: &Header) -> bool {
     block.as_bytes().iter().all(|byte| *byte == 0)
 }
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn no_tar() -> Error {
+    invalid("it is no tar archive".into())
 }
 
 fn damaged_pax() -> Error {

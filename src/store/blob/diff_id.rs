@@ -6,7 +6,7 @@ use flate2::write::MultiGzDecoder;
 use zstd::stream::raw::Operation as _;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::image::{Compression, DiffId, Hasher};
+use crate::image::{Algorithm, Compression, DiffId, Hasher};
 use crate::store::compress::blame;
 
 /// Takes a compressed layer piece by piece and says at the end whether it unpacks to its DiffId.
@@ -15,49 +15,69 @@ pub(super) struct DiffIdCheck {
     unpacking: Unpacking,
 }
 
-enum Unpacking {
-    Gzip(MultiGzDecoder<HashWriter>),
-    Zstd(Box<ZstdHash>),
-    Done,
-}
-
 impl DiffIdCheck {
     /// A check of a layer with this compression. `None` for plain layers: their digest is their
     /// DiffId and is checked anyway.
     pub(super) fn new(expected: &DiffId, compression: Compression) -> Result<Option<Self>> {
-        let to = HashWriter(Hasher::new(expected.algorithm()));
-        let unpacking = match compression {
-            Compression::Gzip => Unpacking::Gzip(MultiGzDecoder::new(to)),
-            Compression::Zstd => Unpacking::Zstd(Box::new(ZstdHash::new(to.0)?)),
-            _ => return Ok(None),
-        };
-        Ok(Some(Self {
+        let unpacking = Unpacking::new(expected.algorithm(), compression)?;
+        Ok(unpacking.map(|unpacking| Self {
             expected: expected.clone(),
             unpacking,
         }))
     }
 
     pub(super) fn update(&mut self, piece: &[u8]) -> Result<()> {
-        match &mut self.unpacking {
+        self.unpacking.update(piece)
+    }
+
+    pub(super) fn finish(&mut self) -> Result<()> {
+        match self.unpacking.finish()? {
+            Some(found) => compare(&self.expected, &found),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Hashes what a compressed layer unpacks to, piece by piece.
+pub(super) enum Unpacking {
+    Gzip(MultiGzDecoder<HashWriter>),
+    Zstd(Box<ZstdHash>),
+    Done,
+}
+
+impl Unpacking {
+    /// `None` for what is not unpacked while it passes.
+    pub(super) fn new(algorithm: Algorithm, compression: Compression) -> Result<Option<Self>> {
+        let to = HashWriter(Hasher::new(algorithm));
+        Ok(Some(match compression {
+            Compression::Gzip => Unpacking::Gzip(MultiGzDecoder::new(to)),
+            Compression::Zstd => Unpacking::Zstd(Box::new(ZstdHash::new(to.0)?)),
+            _ => return Ok(None),
+        }))
+    }
+
+    pub(super) fn update(&mut self, piece: &[u8]) -> Result<()> {
+        match self {
             Unpacking::Gzip(to) => to.write_all(piece).map_err(blame),
             Unpacking::Zstd(to) => to.update(piece).map_err(blame),
             Unpacking::Done => Ok(()),
         }
     }
 
-    pub(super) fn finish(&mut self) -> Result<()> {
-        let hasher = match std::mem::replace(&mut self.unpacking, Unpacking::Done) {
+    /// What it unpacked to; told once.
+    pub(super) fn finish(&mut self) -> Result<Option<DiffId>> {
+        let hasher = match std::mem::replace(self, Unpacking::Done) {
             Unpacking::Gzip(to) => to.finish().map_err(blame)?.0,
             Unpacking::Zstd(to) => to.finish()?,
-            Unpacking::Done => return Ok(()),
+            Unpacking::Done => return Ok(None),
         };
-        compare(&self.expected, &hasher.finish())
+        Ok(Some(hasher.finish()))
     }
 }
 
 /// Hashes what zstd frames unpack to. The crate's own writer does not tell whether the last frame
 /// was whole.
-struct ZstdHash {
+pub(super) struct ZstdHash {
     decoder: zstd::stream::raw::Decoder<'static>,
     hasher: Hasher,
     out: Vec<u8>,
@@ -103,7 +123,7 @@ impl ZstdHash {
     }
 }
 
-struct HashWriter(Hasher);
+pub(super) struct HashWriter(Hasher);
 
 impl Write for HashWriter {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
@@ -145,7 +165,7 @@ impl<R: Read> Read for Hashed<R> {
     }
 }
 
-pub(super) fn compare(expected: &DiffId, found: &DiffId) -> Result<()> {
+pub(crate) fn compare(expected: &DiffId, found: &DiffId) -> Result<()> {
     if found == expected {
         return Ok(());
     }

@@ -6,6 +6,7 @@ mod buffers;
 mod checked;
 mod diff_id;
 mod file;
+mod passing;
 mod pieces;
 mod unpack;
 
@@ -24,7 +25,9 @@ use checked::{Check, Checked, NextPiece};
 use diff_id::DiffIdCheck;
 use pieces::PieceReader;
 
+pub(crate) use diff_id::compare as compare_diff_ids;
 pub use file::FileRange;
+pub use passing::{Passed, Passing};
 pub use pieces::{Content, Pieces};
 
 /// How many bytes are read and handed on at a time: few enough that they are still in the cache of

@@ -1,26 +1,21 @@
 //! The requests. All are without a version in their path, so that each engine answers as its own.
 
-use std::io::Write as _;
 use std::time::Duration;
 
 use reqwest::{Body, Client, Method, Response, Url};
 use serde::de::DeserializeOwned;
-use tracing::debug;
 
 use super::access::Access;
 use super::answers::{Inspected, Listed, broken, failed_load, refused};
+use super::export::Export;
 use crate::error::{Attempt as _, Error, ErrorKind, Result};
 use crate::image::{Digest, RepoTag};
-use crate::store::blob::FileRange;
-use crate::store::blocking;
 
 /// How much an engine may answer, in bytes: a list of tens of thousands of images.
 const LIMIT: usize = 32 << 20;
 /// How long an engine may take to say what it knows. How long it takes to collect or to store an image
 /// nobody can tell.
 const PATIENCE: Duration = Duration::from_mins(1);
-/// How much of an export is written at a time, in bytes.
-const PIECE: usize = 1 << 20;
 
 /// A Docker engine.
 pub(super) struct Engine {
@@ -75,14 +70,12 @@ impl Engine {
         Ok(())
     }
 
-    /// The archive of an image, in a temporary file without a name.
-    pub(super) async fn export(&self, name: &str) -> Result<FileRange> {
+    /// The archive of an image, which begins to come.
+    pub(super) async fn export(&self, name: &str) -> Result<Export> {
         let what = || format!("cannot export {name} from the engine at {}", self.shown);
         let url = self.url(&format!("images/{name}/get")).attempting(what)?;
         let answer = accepted(self.client.get(url).send().await).await;
-        let kept = kept(answer.attempting(what)?).await.attempting(what)?;
-        debug!(name, bytes = kept.len, "exported");
-        Ok(kept)
+        answer.map(Export).attempting(what)
     }
 
     /// Loads an archive, and waits until the engine has stored it.
@@ -129,33 +122,4 @@ async fn body(mut answer: Response) -> Result<Vec<u8>> {
         body.extend_from_slice(&piece);
     }
     Ok(body)
-}
-
-async fn kept(mut answer: Response) -> Result<FileRange> {
-    let what = || {
-        let place = std::env::temp_dir();
-        format!(
-            "cannot keep it in a temporary file in {} (TMPDIR says where)",
-            place.display()
-        )
-    };
-    let mut file = tempfile::tempfile().attempting(what)?;
-    let mut buffer = Vec::with_capacity(2 * PIECE);
-    loop {
-        let piece = answer.chunk().await.map_err(broken)?;
-        buffer.extend_from_slice(piece.as_deref().unwrap_or_default());
-        if buffer.len() < PIECE && piece.is_some() {
-            continue;
-        }
-        (file, buffer) = blocking(move || {
-            file.write_all(&buffer)?;
-            buffer.clear();
-            Ok((file, buffer))
-        })
-        .await
-        .attempting(what)?;
-        if piece.is_none() {
-            return FileRange::whole(file);
-        }
-    }
 }

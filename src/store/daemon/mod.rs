@@ -4,6 +4,7 @@
 mod access;
 mod answers;
 mod engine;
+mod export;
 mod load;
 mod source;
 

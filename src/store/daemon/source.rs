@@ -9,14 +9,16 @@ use tokio::sync::Mutex;
 
 use super::access::Access;
 use super::engine::Engine;
+use super::export::Export;
 use crate::error::{Attempt as _, Error, ErrorKind, Result};
 use crate::image::{Descriptor, Digest, Manifest, Name};
 use crate::store::archive::DockerArchive;
-use crate::store::blob::Blob;
-use crate::store::{Promise, Source, Store};
+use crate::store::blob::{Blob, Passed};
+use crate::store::{Promise, Source, Store, Taker};
 
 /// The images of a Docker engine, to read from. An image is exported when its manifest or a blob of it
-/// is asked for, once, and as a whole: the engine gives it out in no other way.
+/// is asked for, once, and as a whole: the engine gives it out in no other way. A copy has it exported
+/// while its layers pass; whatever else asks for one keeps the export in a temporary file.
 pub struct Daemon {
     engine: Engine,
     exported: Mutex<BTreeMap<Name, Arc<DockerArchive>>>,
@@ -43,26 +45,33 @@ impl Daemon {
         if let Some(archive) = exported.get(name) {
             return Ok(Some(Arc::clone(archive)));
         }
-        let range = match self.engine.export(&path).await {
+        let Some(export) = self.export(&path).await? else {
+            return Ok(None);
+        };
+        let kept = export.kept().await.attempting(|| cannot_read(&path))?;
+        let archive = DockerArchive::in_file(place(&path), &kept);
+        let archive = Arc::new(archive.attempting(|| cannot_read(&path))?);
+        exported.insert(name.clone(), Arc::clone(&archive));
+        Ok(Some(archive))
+    }
+
+    /// Has an image exported; `None` if there is none of this name.
+    async fn export(&self, path: &str) -> Result<Option<Export>> {
+        match self.engine.export(path).await {
             // An older engine answers 500 to this, and 404 to a question for the same image.
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error)
                 if self
                     .engine
-                    .image_id(&path)
+                    .image_id(path)
                     .await
                     .is_ok_and(|id| id.is_none()) =>
             {
                 tracing::debug!(%error, "no such image");
-                return Ok(None);
+                Ok(None)
             }
-            range => range?,
-        };
-        let place = format!("docker-daemon:{path}");
-        let archive = DockerArchive::in_file(place, &range);
-        let archive = Arc::new(archive.attempting(|| format!("cannot read the export of {path}"))?);
-        exported.insert(name.clone(), Arc::clone(&archive));
-        Ok(Some(archive))
+            export => export.map(Some),
+        }
     }
 
     async fn archives(&self) -> Vec<Arc<DockerArchive>> {
@@ -73,6 +82,14 @@ impl Daemon {
             .map(Arc::clone)
             .collect()
     }
+}
+
+fn place(path: &str) -> String {
+    format!("docker-daemon:{path}")
+}
+
+fn cannot_read(path: &str) -> String {
+    format!("cannot read the export of {path}")
 }
 
 /// What an engine calls an image; `None` if nothing there can have this name.
@@ -133,6 +150,40 @@ impl Store for Daemon {
 impl Source for Daemon {
     fn promise(&self) -> Promise {
         Promise::ImageId
+    }
+
+    fn is_stream(&self) -> bool {
+        let exported = self.exported.try_lock();
+        exported.is_ok_and(|exported| exported.is_empty())
+    }
+
+    fn is_single(&self) -> bool {
+        true
+    }
+
+    async fn pass(&self, name: &Name, taker: &dyn Taker) -> Result<()> {
+        let Some(path) = path(name)? else {
+            return Ok(());
+        };
+        let mut exported = self.exported.lock().await;
+        if exported.contains_key(name) {
+            return Ok(());
+        }
+        let Some(export) = self.export(&path).await? else {
+            return Ok(());
+        };
+        let archive = DockerArchive::in_stream(place(&path), export.reader(), taker);
+        let archive = archive.await.attempting(|| cannot_read(&path))?;
+        exported.insert(name.clone(), Arc::new(archive));
+        Ok(())
+    }
+
+    async fn passed(&self) -> Vec<Passed> {
+        let mut passed = Vec::new();
+        for archive in self.archives().await {
+            passed.extend(archive.passed().await);
+        }
+        passed
     }
 
     async fn blob(&self, blob: &Descriptor) -> Result<Blob> {

@@ -21,7 +21,7 @@ use rustix::io::Errno;
 
 use crate::error::{Attempt as _, Error, ErrorKind, Result};
 
-pub(super) use write::write;
+pub(super) use write::{write, write_passing};
 
 /// An open directory, and the path to call it by in messages.
 #[derive(Debug)]

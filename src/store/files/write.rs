@@ -5,24 +5,48 @@ use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::blob::{Blob, FileRange, Receipt};
+use crate::store::blob::{Blob, FileRange, Passed, Passing, Receipt};
+use crate::store::compress::Sink;
 
 /// Writes a blob into a new file, unless `stopped` becomes true first. A file of another directory is cloned where the file system
 /// can; the clone is then read, so the content is checked either way.
 pub(in crate::store) fn write(blob: Blob, to: &File, stopped: &AtomicBool) -> Result<Receipt> {
-    let go_on = || match stopped.load(Ordering::Relaxed) {
-        true => Err(Error::new(ErrorKind::Interrupted, "interrupted")),
-        false => Ok(()),
-    };
+    let go_on = || go_on(stopped);
     if blob.as_whole_file().is_some_and(|file| clone(file, to)) {
         let range = FileRange::whole(to.try_clone()?)?;
         return blob.read_from(range).pour(&mut |_| go_on());
     }
     let size = blob.descriptor().size;
-    let mut file = to;
+    let poured = poured(to, &go_on, |sink| blob.pour(sink));
+    poured.map_err(|error| full(error, to, size))
+}
+
+/// The same for a layer that passes.
+pub(in crate::store) fn write_passing(
+    layer: Passing,
+    to: &File,
+    stopped: &AtomicBool,
+) -> Result<Passed> {
+    let size = layer.size;
+    let poured = poured(to, &|| go_on(stopped), |sink| layer.pour(sink));
+    poured.map_err(|error| full(error, to, size))
+}
+
+fn go_on(stopped: &AtomicBool) -> Result<()> {
+    match stopped.load(Ordering::Relaxed) {
+        true => Err(Error::new(ErrorKind::Interrupted, "interrupted")),
+        false => Ok(()),
+    }
+}
+
+fn poured<T>(
+    mut file: &File,
+    go_on: &dyn Fn() -> Result<()>,
+    pour: impl FnOnce(&mut Sink<'_>) -> Result<T>,
+) -> Result<T> {
     let mut written = 0;
     let mut begun = 0;
-    let poured = blob.pour(&mut |piece| {
+    pour(&mut |piece| {
         go_on()?;
         file.write_all(piece)?;
         written += piece.len() as u64;
@@ -31,13 +55,16 @@ pub(in crate::store) fn write(blob: Blob, to: &File, stopped: &AtomicBool) -> Re
             begun = written;
         }
         Ok(())
-    });
-    poured.map_err(|error| match (error.kind(), room(to)) {
+    })
+}
+
+fn full(error: Error, to: &File, size: u64) -> Error {
+    match (error.kind(), room(to)) {
         (ErrorKind::NoSpace, Some(room)) => error.attempting(format!(
             "the disk is full: {room} bytes left for a blob of {size}"
         )),
         _ => error,
-    })
+    }
 }
 
 /// How many bytes are written before the system is asked to begin to store them, so that the disk

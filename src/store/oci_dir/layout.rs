@@ -245,6 +245,14 @@ impl Layout {
         self.with_ledger(|ledger| ledger.note(digest, stamp, diff_id))
     }
 
+    /// Notes what a blob that is there unpacks to.
+    pub(super) fn note_diff_id(&self, digest: &Digest, diff_id: Option<&DiffId>) -> Result<()> {
+        match self.find(digest)? {
+            Found::File(_, stamp) => self.note(digest, stamp, diff_id),
+            _ => Ok(()),
+        }
+    }
+
     /// How the ledger has changed since the last time.
     pub(super) fn take_change(&self) -> Result<Change> {
         self.with_ledger(Ledger::take_change)

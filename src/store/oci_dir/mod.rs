@@ -2,6 +2,7 @@
 //! `blobs/<algorithm>/<hex>`.
 
 mod gc;
+mod held;
 pub(super) mod index;
 mod layout;
 mod ledger;
@@ -17,8 +18,10 @@ use async_trait::async_trait;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tokio::sync::RwLock;
 
-use super::blob::Blob;
-use super::{Destination, KnownLayer, Presence, Role, Source, Stop, Store, WantedLayers, blocking};
+use super::blob::{Blob, Passed, Passing};
+use super::{
+    Destination, Intake, KnownLayer, Presence, Role, Source, Stop, Store, WantedLayers, blocking,
+};
 use crate::error::{Attempt as _, Error, ErrorKind, Result};
 use crate::image::{Descriptor, DiffId, Digest, Manifest, Name};
 use layout::{Layout, OWN};
@@ -147,7 +150,7 @@ impl Source for OciDir {
 impl Destination for OciDir {
     async fn presence(&self, blob: &Descriptor) -> Result<Presence> {
         let (writer, blob) = (Arc::clone(&self.writer), blob.clone());
-        blocking(move || writer.layout.presence(&blob)).await
+        blocking(move || writer.presence(&blob)).await
     }
 
     async fn known_layers(&self, wanted: &WantedLayers<'_>) -> Result<Vec<KnownLayer>> {
@@ -174,6 +177,32 @@ impl Destination for OciDir {
             writer.put_blob(blob, &stopped)
         });
         put.await
+    }
+
+    fn intake(&self) -> Intake {
+        Intake::Waiting
+    }
+
+    async fn take(&self, layer: Passing) -> Result<Passed> {
+        let writer = Arc::clone(&self.writer);
+        let busy = Arc::clone(&self.busy).read_owned().await;
+        let stop = Stop::default();
+        let stopped = stop.flag();
+        blocking(move || {
+            let _busy = busy;
+            writer.take(layer, &stopped)
+        })
+        .await
+    }
+
+    async fn keep(&self, layers: &[Digest]) -> Result<()> {
+        let (writer, layers) = (Arc::clone(&self.writer), layers.to_vec());
+        let busy = Arc::clone(&self.busy).read_owned().await;
+        blocking(move || {
+            let _busy = busy;
+            writer.keep(&layers)
+        })
+        .await
     }
 
     async fn put_manifest(&self, manifest: &Manifest, role: Role<'_>) -> Result<()> {

@@ -6,21 +6,23 @@ use std::sync::{Arc, Mutex};
 
 use tracing::debug;
 
+use super::held::Held;
 use super::layout::Layout;
 use super::ledger::Change;
 use super::lock::needs_sweep;
 use super::session::Session;
 use crate::error::{Attempt as _, Error, Result};
-use crate::image::{Descriptor, Manifest, Name, Tag};
-use crate::store::blob::Blob;
-use crate::store::files::write;
-use crate::store::locked;
+use crate::image::{Descriptor, Digest, Manifest, Name, Tag};
+use crate::store::blob::{Blob, Passed, Passing};
+use crate::store::files::{write, write_passing};
+use crate::store::{Presence, locked};
 
 /// A layout, and the session that writes to it.
 pub(super) struct Writer {
     pub(super) layout: Layout,
     /// Begins with the first write, so that looking changes nothing.
     session: Mutex<Option<Arc<Session>>>,
+    held: Held,
 }
 
 impl Writer {
@@ -28,6 +30,7 @@ impl Writer {
         Self {
             layout,
             session: Mutex::default(),
+            held: Held::default(),
         }
     }
 
@@ -64,6 +67,51 @@ impl Writer {
             Ok::<_, Error>(receipt.descriptor)
         };
         put().attempting(|| what)
+    }
+
+    /// Writes a layer that passes, and holds it back until it is known to be needed, unless `stopped`
+    /// becomes true first. What is there already is not written over.
+    pub(super) fn take(&self, layer: Passing, stopped: &AtomicBool) -> Result<Passed> {
+        let take = || {
+            let staged = self.session()?.stage()?;
+            let passed = write_passing(layer, &staged.file, stopped)?;
+            match self.layout.presence(&passed.stored)? {
+                Presence::Absent | Presence::Damaged(_) => {
+                    self.held.hold(staged, &passed);
+                    Ok::<_, Error>(passed)
+                }
+                _ => {
+                    self.layout
+                        .note_diff_id(&passed.stored.digest, passed.diff_id.as_ref())?;
+                    Ok(Passed {
+                        is_new: false,
+                        ..passed
+                    })
+                }
+            }
+        };
+        take().attempting(|| format!("cannot write a layer to {}", self.layout))
+    }
+
+    /// Whether the directory has a blob, or holds it for a manifest that is to come.
+    pub(super) fn presence(&self, blob: &Descriptor) -> Result<Presence> {
+        match self.held.size(&blob.digest) {
+            Some(size) if size == blob.size => Ok(Presence::Recorded),
+            _ => self.layout.presence(blob),
+        }
+    }
+
+    /// Gives layers that were held back their places.
+    pub(super) fn keep(&self, layers: &[Digest]) -> Result<()> {
+        let keep = |digest: &Digest| {
+            if let Some((staged, diff_id)) = self.held.take(digest) {
+                let stamp = staged.place(digest)?;
+                self.layout.note(digest, stamp, diff_id.as_ref())?;
+            }
+            Ok::<_, Error>(())
+        };
+        let kept = layers.iter().try_for_each(keep);
+        kept.attempting(|| format!("cannot write to {}", self.layout))
     }
 
     /// Writes a manifest, and gives it out under `tags` if it is a root.
@@ -119,6 +167,7 @@ impl Writer {
     /// Writes down what was learnt about blobs, and sweeps what dead writers left. Both only save
     /// work later, so a place that does not let us is none the worse for it.
     pub(super) fn finish(&self) {
+        self.held.clear();
         if let Err(error) = self.tidy() {
             debug!(place = %self.layout, %error, "what was learnt is not written down");
         }
@@ -141,6 +190,7 @@ impl Writer {
 
     /// Takes back a layout that this writer made.
     pub(super) fn discard(&self) -> Result<()> {
+        self.held.clear();
         self.begun().map_or(Ok(()), |session| session.discard())
     }
 }

@@ -193,7 +193,7 @@ fn s51_headers_that_disagree_on_a_size_are_refused() {
     header.extend_from_slice(&[b'z'; 512]);
     let pax = entry(EntryType::XHeader, "x", "", &pax_record("size", "512"));
     let index = indexed(&[pax, header, file("b", b"next")]).unwrap();
-    assert_eq!(index.file("a").unwrap().unwrap().len, 512);
+    assert_eq!(index.file("a").unwrap().unwrap().len(), 512);
     assert_eq!(content(&index, "b").unwrap(), "next");
 }
 

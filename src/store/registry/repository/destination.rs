@@ -15,8 +15,8 @@ use crate::error::{Attempt as _, Error, ErrorKind, Result};
 use crate::image::{Config, Descriptor, Manifest, MediaKind, Name, Repository, Tag};
 use crate::store::blob::Blob;
 use crate::store::{
-    Destination, KnownLayer, Presence, Role, Source as _, Store as _, WantedLayers, blocking,
-    locked,
+    Destination, Intake, KnownLayer, Presence, Role, Source as _, Store as _, WantedLayers,
+    blocking, locked,
 };
 
 #[async_trait]
@@ -91,6 +91,10 @@ impl Destination for Registry {
             return Ok(true);
         }
         self.mounted(end, blob, from).await
+    }
+
+    fn intake(&self) -> Intake {
+        Intake::Lasting
     }
 
     async fn put_blob(&self, blob: Blob) -> Result<Descriptor> {
