@@ -15,7 +15,7 @@
 //!
 //! A module uses only those further down; `tests/layers` sees to it.
 //!
-//! - [`sync`]: many copies: which tags ([`sync::select`]), and what came of them ([`sync::report`]).
+//! - [`sync`]: many copies, as a file says.
 //! - [`copy`]: the verb. [`copy::survey`], [`copy::plan`], [`copy::execute`], and [`copy::copy`] for
 //!   all three.
 //! - [`inspect`]: reading an image without copying it: [`inspect::walk`], [`inspect::describe`],

@@ -1,4 +1,6 @@
-//! Many copies: which tags are copied ([`select`]), and what came of it ([`report`]).
+//! Many copies: what a file says ([`config`]), which tags that means ([`select`]), and what came of it
+//! ([`report`]).
 
+pub mod config;
 pub mod report;
 pub mod select;

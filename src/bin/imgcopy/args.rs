@@ -10,6 +10,7 @@ use imgcopy::copy::Fallback;
 use imgcopy::image::{Compression, Reference, Tag};
 
 use crate::cache::CacheArgs;
+use crate::config::ConfigArgs;
 use crate::login::{LoginArgs, LogoutArgs};
 use crate::platforms::{PlatformArgs, SelectionArgs};
 use crate::reach::{BothSides, OneSide};
@@ -107,6 +108,12 @@ pub(crate) enum Verb {
     /// Show or clear what is remembered of layers that were compressed anew
     #[command(hide = true)]
     Cache(CacheArgs),
+    /// Show what a sync.yaml means, or what is wrong with it
+    #[command(hide = true)]
+    Config(ConfigArgs),
+    /// Print the JSON Schema of sync.yaml
+    #[command(hide = true)]
+    Schema,
     /// Print what completes command lines in a shell
     #[command(hide = true)]
     Completions(CompletionsArgs),

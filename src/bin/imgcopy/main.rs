@@ -3,6 +3,7 @@
 mod args;
 mod cache;
 mod commands;
+mod config;
 mod failures;
 mod jobs;
 mod login;
@@ -120,6 +121,8 @@ async fn run(verb: Verb) -> Result<ExitCode, Failure> {
         Verb::Tag(args) => upkeep::tag(args).await,
         Verb::Gc(args) => upkeep::gc(args).await,
         Verb::Cache(args) => cache::cache(&args),
+        Verb::Config(args) => Ok(config::config(&args)),
+        Verb::Schema => Ok(config::print_schema()),
         Verb::Completions(args) => Ok(shell::completions(&args)),
         Verb::Man(args) => shell::man(&args),
         Verb::Report(args) => report::report(&args),

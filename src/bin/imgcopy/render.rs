@@ -19,7 +19,7 @@ use imgcopy::store::oci_dir::Garbage;
 const FAILED: u8 = 1;
 const NO_SUCH_IMAGE: u8 = 2;
 const RATE_LIMITED: u8 = 4;
-const USAGE: u8 = 64;
+pub(crate) const USAGE: u8 = 64;
 
 /// Prints a result. A reader who went away is no failure.
 pub(crate) fn text(text: &str) -> ExitCode {

@@ -1,0 +1,77 @@
+//! Where an image goes, in full.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use crate::image::{Name, Reference, Repository, Tag};
+
+/// One name at one place.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Target {
+    /// The place.
+    pub place: Place,
+    /// The tag there; in a docker-archive a repository with its tag.
+    pub name: Tag,
+}
+
+/// A place to write to.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Place {
+    /// A repository of a registry.
+    Registry(Repository),
+    /// A directory that is an OCI image layout.
+    OciDir(PathBuf),
+    /// An OCI image layout in a tar.
+    OciArchive(PathBuf),
+    /// What `docker save` writes.
+    DockerArchive(PathBuf),
+}
+
+impl Target {
+    /// The same as a reference.
+    pub fn reference(&self) -> Reference {
+        let name = Name::Tag(self.name.clone());
+        self.place.reference(name)
+    }
+}
+
+impl Place {
+    /// The place, with a name in it.
+    pub fn reference(&self, name: Name) -> Reference {
+        match self {
+            Place::Registry(repository) => Reference::Docker {
+                repository: repository.clone(),
+                name,
+            },
+            Place::OciDir(path) => Reference::OciDir {
+                path: path.clone(),
+                name,
+            },
+            Place::OciArchive(path) => Reference::OciArchive {
+                path: path.clone(),
+                name,
+            },
+            Place::DockerArchive(path) => Reference::DockerArchive {
+                path: path.clone(),
+                name,
+            },
+        }
+    }
+}
+
+impl fmt::Display for Target {
+    /// As it is written in `to`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.place, self.name)
+    }
+}
+
+impl fmt::Display for Place {
+    /// As it is written in `to`: a registry has no transport in front.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Registry(repository) => repository.fmt(f),
+            other => other.reference(Name::Sole).fmt(f),
+        }
+    }
+}
