@@ -94,6 +94,12 @@ pub trait Store: Display + Send + Sync {
     fn repository(&self) -> Option<&Repository> {
         None
     }
+
+    /// How many requests were made to a registry for this place so far, those for tokens left out. A
+    /// place without a registry asks none.
+    fn requests(&self) -> u64 {
+        0
+    }
 }
 
 /// What a place promises to keep of an image that is read from it.

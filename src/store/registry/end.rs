@@ -1,9 +1,11 @@
 //! One repository at one registry: the requests that the distribution specification has for it.
 
 mod lists;
+mod pulls;
 mod writing;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use bytes::Bytes;
 use reqwest::header::{ACCEPT, HeaderValue};
@@ -15,6 +17,7 @@ use super::auth::Scopes;
 use super::headers::content::{self, media_type};
 use super::host::Host;
 use super::retry::Op;
+use super::send::Call;
 use super::trouble::Trouble;
 use crate::error::{Error, ErrorKind, Result};
 use crate::image::{Descriptor, Digest, MANIFEST_LIMIT, Manifest, MediaKind, MediaType};
@@ -26,6 +29,8 @@ pub(super) struct End {
     pub(super) path: String,
     pub(super) is_mirror: bool,
     pub(super) scopes: Scopes,
+    /// How many requests were made for this repository, wherever it was asked for.
+    pub(super) asked: Arc<AtomicU64>,
 }
 
 /// What we can read, said in full: Quay takes every type by its exact name, and others convert what
@@ -57,6 +62,15 @@ struct Got {
 }
 
 impl End {
+    /// A request to an address below `/v2/`.
+    pub(super) async fn call(&self, method: Method, path: &str) -> Result<Call> {
+        let call = self.host.call(method, path, &self.scopes).await?;
+        Ok(Call {
+            asked: Arc::clone(&self.asked),
+            ..call
+        })
+    }
+
     pub(super) fn holds(&self, digest: &Digest) -> bool {
         self.host.learnt.holds(&self.path, digest)
     }
@@ -88,7 +102,7 @@ impl End {
     pub(super) async fn head(&self, reference: &str) -> Result<Head, Trouble> {
         let path = format!("{}/manifests/{reference}", self.path);
         let head = self.host.repeat(Op::Read, || async {
-            let mut call = self.host.call(Method::HEAD, &path, &self.scopes).await?;
+            let mut call = self.call(Method::HEAD, &path).await?;
             call.headers.insert(ACCEPT, accepted());
             let answer = self.host.send(&call).await?;
             match answer.status.as_u16() {
@@ -144,13 +158,16 @@ impl End {
     ) -> Result<Option<Got>, Trouble> {
         let path = format!("{}/manifests/{reference}", self.path);
         let got = self.host.repeat(Op::Read, || async {
-            let mut call = self.host.call(Method::GET, &path, &self.scopes).await?;
+            let mut call = self.call(Method::GET, &path).await?;
             call.headers.insert(ACCEPT, accepted_also(expected));
+            let pull = self.may_pull(&path).await?;
             let answer = self.host.send(&call).await?;
+            drop(pull);
             if answer.status == StatusCode::NOT_FOUND {
                 return Ok(None);
             }
             let answer = answer.expect(&[200]).await?;
+            self.host.gate.count(|traffic| traffic.pulls += 1);
             let media_type = type_of(&answer);
             let digest = answer.header("docker-content-digest");
             let digest = digest.and_then(content::digest);
@@ -168,7 +185,7 @@ impl End {
     pub(super) async fn has_blob(&self, blob: &Descriptor) -> Result<bool, Trouble> {
         let path = format!("{}/blobs/{}", self.path, blob.digest);
         let has = self.host.repeat(Op::Read, || async {
-            let mut call = self.host.call(Method::HEAD, &path, &self.scopes).await?;
+            let mut call = self.call(Method::HEAD, &path).await?;
             call.follow = false;
             let answer = self.host.send(&call).await?;
             match answer.status.as_u16() {

@@ -1,14 +1,21 @@
-//! One gate for each registry: how much is asked of it at once, and when it wants to be left alone.
+//! One gate for each registry: how much is asked of it at once and in a time, when it wants to be left
+//! alone, and what was asked.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use reqwest::Method;
+use reqwest::header::HeaderMap;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 use tracing::debug;
 
-use super::options::Limits;
+use super::headers::{limits, only};
+use super::options::{Limits, Rate};
+use super::pace::Pace;
+use super::quota::Pulls;
+use super::traffic::{Allowance, Traffic};
 use crate::error::{Error, ErrorKind, Result};
 use crate::image::Repository;
 use crate::store::locked;
@@ -36,15 +43,22 @@ pub(super) struct Gate {
     writers: Semaphore,
     /// Nobody passes before.
     closed_until: Mutex<Option<Instant>>,
+    /// How many requests begin in a time.
+    requests: Option<Pace>,
+    /// How many bytes of blobs pass in a time.
+    bytes: Option<Pace>,
+    /// How many manifests may be read.
+    pub(super) pulls: Pulls,
+    traffic: Mutex<Traffic>,
 }
-
-/// How much Docker Hub is asked at once: as much as Docker itself does.
-const HUB: usize = 3;
 
 impl Gate {
     fn new(registry: &str, limits: &Limits) -> Self {
         let (transfers, requests) = match registry {
-            Repository::HUB => (HUB.min(limits.transfers), HUB.min(limits.requests)),
+            Repository::HUB => (
+                limits.hub.min(limits.transfers),
+                limits.hub.min(limits.requests),
+            ),
             _ => (limits.transfers, limits.requests),
         };
         let places = |n: usize| Arc::new(Semaphore::new(n.max(1)));
@@ -55,7 +69,59 @@ impl Gate {
             transfers: transfers.max(1),
             writers: Semaphore::new(transfers.max(1)),
             closed_until: Mutex::default(),
+            requests: limits.rate.map(Pace::new),
+            bytes: limits.bandwidth.map(|count| {
+                let per = Duration::from_secs(1);
+                Pace::new(Rate { count, per })
+            }),
+            pulls: Pulls::new(limits.quota),
+            traffic: Mutex::default(),
         }
+    }
+
+    /// A request is about to go out: waits for its turn, and counts it.
+    pub(super) async fn begin(&self, method: &Method) {
+        if let Some(pace) = &self.requests {
+            pace.wait(1).await;
+            // The registry may have said meanwhile that it wants to be left alone.
+            self.opened().await;
+        }
+        self.count(|traffic| traffic.requests.count(method));
+    }
+
+    /// Whether bytes of blobs have to wait for their turn.
+    pub(super) fn is_slowed(&self) -> bool {
+        self.bytes.is_some()
+    }
+
+    /// Waits for the turn of so many bytes of a blob.
+    pub(super) async fn pass_bytes(&self, bytes: usize) {
+        if let Some(pace) = &self.bytes {
+            pace.wait(bytes as u64).await;
+        }
+    }
+
+    /// Counts something.
+    pub(super) fn count(&self, count: impl FnOnce(&mut Traffic)) {
+        count(&mut locked(&self.traffic));
+    }
+
+    /// Notes what an answer of the registry says of its limits.
+    pub(super) fn note(&self, headers: &HeaderMap) {
+        let told = |name| only(headers, name);
+        let said = limits::rate_limit(told("ratelimit-limit"), told("ratelimit-remaining"));
+        let Some(said) = said else {
+            return;
+        };
+        debug!(?said, "what it lets us pull");
+        self.pulls.note(&said, Instant::now());
+        let allowance = Allowance {
+            limit: said.limit,
+            remaining: said.remaining,
+            window: said.window,
+            at: SystemTime::now(),
+        };
+        self.count(|traffic| traffic.allowance = Some(allowance));
     }
 
     /// Waits until the registry may be asked, and takes a place.
@@ -121,5 +187,13 @@ impl Gates {
             .entry(registry.to_string())
             .or_insert_with(|| Arc::new(Gate::new(registry, limits)));
         Arc::clone(gate)
+    }
+
+    /// What was asked of each registry so far.
+    pub(super) fn traffic(&self) -> BTreeMap<String, Traffic> {
+        let gates = locked(&self.0);
+        let of =
+            |(name, gate): (&String, &Arc<Gate>)| (name.clone(), locked(&gate.traffic).clone());
+        gates.iter().map(of).collect()
     }
 }

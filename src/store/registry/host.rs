@@ -7,14 +7,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use reqwest::Url;
+use reqwest::{Method, Url};
 use tokio::sync::OnceCell;
 
 use super::auth::Auth;
 use super::clients::{Clients, Names, Recipe, Way};
 use super::conf::{CertFiles, Endpoint};
 use super::gate::{Gate, Gates, Line};
-use super::options::{Login, Options};
+use super::options::{Login, Options, Tls};
 use super::policy::{Origin, Scheme, Transport, is_public, scheme_for};
 use super::retry::Op;
 use super::trouble::Trouble;
@@ -104,16 +104,22 @@ impl Host {
         let registry = &end.registry;
         let certificates =
             CertFiles::find(registry, options.certificates.as_deref(), &options.places)
+                .and_then(|found| found.and_authorities(&options.authorities))
                 .attempting(|| format!("cannot read the certificates for {registry}"))?;
         let has_certificates = !certificates.is_empty();
-        let transport = scheme_for(registry, options.tls_verify, end.insecure, has_certificates);
+        let transport = match options.tls {
+            Some(Tls::Verified) => Transport::Https,
+            Some(Tls::Unverified) => Transport::HttpsUnverified,
+            Some(Tls::Off) => Transport::Http,
+            None => scheme_for(registry, options.tls_verify, end.insecure, has_certificates),
+        };
         Ok(Self {
             registry: registry.clone(),
             gate: gates.of(registry, &options.limits),
             clients: Clients::new(Recipe {
                 connect: options.limits.connect,
                 certificates,
-                verified: transport != Transport::HttpsUnverifiedThenHttp,
+                verified: transport.is_verified(),
                 // No proxy stands before this very machine.
                 proxies: match is_local(registry) {
                     true => Vec::new(),
@@ -135,7 +141,7 @@ impl Host {
         self.address
             .get_or_try_init(|| async {
                 let https = match self.transport {
-                    Transport::Https => true,
+                    Transport::Https | Transport::HttpsUnverified => true,
                     Transport::Http => false,
                     Transport::HttpsUnverifiedThenHttp => self.speaks_tls().await?,
                 };
@@ -161,6 +167,7 @@ impl Host {
         let mut url = self.at("https")?;
         url.set_path("/v2/");
         let spoken = self.repeat(Op::Read, || async {
+            self.gate.begin(&Method::GET).await;
             match tokio::time::timeout(PROBE, client.get(url.clone()).send()).await {
                 // Nobody was asked: that says nothing about TLS.
                 Ok(Err(error)) if error.is_dns() => Err(Trouble::from(error)),

@@ -16,15 +16,20 @@ mod gate;
 mod headers;
 mod host;
 mod options;
+mod pace;
 mod policy;
+mod quota;
 mod repository;
 mod retry;
+mod rules;
 mod send;
 mod shown;
+mod traffic;
 mod trouble;
 mod upload;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
 use reqwest::Method;
@@ -39,15 +44,18 @@ use end::End;
 use gate::Gates;
 use host::Host;
 use retry::Op;
+use rules::{Chosen, Whose};
 
-pub use options::{Limits, Login, Options};
+pub use options::{Limits, Login, Mirror, Options, Quota, Rate, Share, Tls};
 pub use repository::Registry;
 pub use retry::RetryPolicy;
+pub use rules::Rules;
+pub use traffic::{Allowance, Requests, Traffic};
 
 /// All registries, as one side of a copy may reach them. Everything that is opened through one of
 /// these shares connections, tokens, and what was learnt.
 pub struct Registries {
-    options: Arc<Options>,
+    options: Chosen,
     gates: Arc<Gates>,
     hosts: Mutex<HashMap<Key, Arc<Host>>>,
 }
@@ -60,7 +68,16 @@ impl Registries {
     /// Reached so.
     pub fn new(options: Options) -> Self {
         Self {
-            options: Arc::new(options),
+            options: Chosen::all(options),
+            gates: Arc::default(),
+            hosts: Mutex::default(),
+        }
+    }
+
+    /// Each reached as the rules say of it, and as `options` say where they are silent.
+    pub fn by_rules(options: Options, rules: Arc<dyn Rules>) -> Self {
+        Self {
+            options: Chosen::by_rules(options, rules),
             gates: Arc::default(),
             hosts: Mutex::default(),
         }
@@ -71,7 +88,7 @@ impl Registries {
     #[must_use]
     pub fn beside(&self, options: Options) -> Self {
         Self {
-            options: Arc::new(options),
+            options: Chosen::all(options),
             gates: Arc::clone(&self.gates),
             hosts: Mutex::default(),
         }
@@ -82,9 +99,12 @@ impl Registries {
     /// # Errors
     /// `Denied` if the registry is blocked; otherwise what reading certificates gives.
     pub fn source(&self, repository: &Repository) -> Result<Registry> {
-        let conf = &self.options.conf;
-        let by_tag = self.ends(repository, &conf.endpoints(repository, false)?, "pull")?;
-        let by_digest = self.ends(repository, &conf.endpoints(repository, true)?, "pull")?;
+        let asked = Arc::default();
+        let ends = |by_digest| {
+            let endpoints = self.endpoints(repository, by_digest)?;
+            self.ends(repository, &endpoints, "pull", &asked)
+        };
+        let (by_tag, by_digest) = (ends(false)?, ends(true)?);
         for end in &by_digest {
             locked(&end.host.learnt.sources).insert(end.path.clone());
         }
@@ -96,8 +116,8 @@ impl Registries {
     /// # Errors
     /// As [`Registries::source`].
     pub fn destination(&self, repository: &Repository) -> Result<Registry> {
-        let end = self.options.conf.destination(repository)?;
-        let mut ends = self.ends(repository, &[end], "pull,push")?;
+        let end = self.place(repository)?;
+        let mut ends = self.ends(repository, &[end], "pull,push", &Arc::default())?;
         for end in &mut ends {
             for source in locked(&end.host.learnt.sources).iter().take(10) {
                 end.scopes = end.scopes.clone().reading(source);
@@ -111,8 +131,8 @@ impl Registries {
     /// # Errors
     /// As [`Registries::source`].
     pub fn to_delete(&self, repository: &Repository) -> Result<Registry> {
-        let end = self.options.conf.destination(repository)?;
-        let ends = self.ends(repository, &[end], "pull,delete")?;
+        let end = self.place(repository)?;
+        let ends = self.ends(repository, &[end], "pull,delete", &Arc::default())?;
         Ok(Registry::new(repository.clone(), ends.clone(), ends))
     }
 
@@ -129,7 +149,7 @@ impl Registries {
             scope.path()
         };
         let repository = Repository::new(registry, path)?;
-        let host = self.host(&self.options.conf.destination(&repository)?, true)?;
+        let host = self.host(&self.place(&repository)?, true)?;
         let scopes = Scopes {
             path: scope.path().to_string(),
             list: Vec::new(),
@@ -147,10 +167,41 @@ impl Registries {
     /// What users should know of the credentials files that were read so far, such as that others
     /// can read the passwords in them (S-41).
     pub fn warnings(&self) -> Vec<String> {
-        match &self.options.login {
+        match &self.options.base().login {
             Login::Keyring(keyring) => keyring.warnings(),
             Login::Anonymous | Login::As(_) => Vec::new(),
         }
+    }
+
+    /// What was asked so far of each registry, as users call it: by these, and by those beside them.
+    pub fn traffic(&self) -> BTreeMap<String, Traffic> {
+        self.gates.traffic()
+    }
+
+    /// Where a repository is written.
+    fn place(&self, repository: &Repository) -> Result<Endpoint> {
+        let (options, _) = self.options.of(repository.registry())?;
+        options.conf.destination(repository)
+    }
+
+    /// Where a repository is read: mirrors first, the place itself last.
+    fn endpoints(&self, repository: &Repository, by_digest: bool) -> Result<Vec<Endpoint>> {
+        let (options, _) = self.options.of(repository.registry())?;
+        let mirror = |mirror: &Mirror| {
+            let at = self.place(&mirror.of(repository)?)?;
+            Ok(Endpoint {
+                is_mirror: true,
+                ..at
+            })
+        };
+        let mut found: Vec<Endpoint> = options
+            .mirrors
+            .iter()
+            .map(mirror)
+            .collect::<Result<_>>()
+            .attempting(|| format!("cannot tell where the mirrors have {repository}"))?;
+        found.extend(options.conf.endpoints(repository, by_digest)?);
+        Ok(found)
     }
 
     fn ends(
@@ -158,6 +209,7 @@ impl Registries {
         repository: &Repository,
         endpoints: &[Endpoint],
         actions: &str,
+        asked: &Arc<AtomicU64>,
     ) -> Result<Vec<End>> {
         let end = |endpoint: &Endpoint| {
             let is_named = endpoint.registry == repository.registry();
@@ -166,6 +218,7 @@ impl Registries {
                 path: endpoint.path.clone(),
                 is_mirror: endpoint.is_mirror,
                 scopes: Scopes::of(&endpoint.path, actions),
+                asked: Arc::clone(asked),
             })
         };
         endpoints.iter().map(end).collect()
@@ -178,11 +231,12 @@ impl Registries {
         if let Some(host) = hosts.get(&key) {
             return Ok(Arc::clone(host));
         }
-        let login = match &self.options.login {
-            Login::As(_) if !is_named => Login::Anonymous,
-            login => login.clone(),
+        let (options, whose) = self.options.of(&endpoint.registry)?;
+        let login = match (&options.login, whose) {
+            (Login::As(_), Whose::All) if !is_named => Login::Anonymous,
+            (login, _) => login.clone(),
         };
-        let host = Host::new(endpoint, &self.options, login, &self.gates)
+        let host = Host::new(endpoint, &options, login, &self.gates)
             .attempting(|| format!("cannot reach {}", endpoint.registry))?;
         Ok(Arc::clone(hosts.entry(key).or_insert(Arc::new(host))))
     }

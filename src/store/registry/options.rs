@@ -1,6 +1,7 @@
 //! How registries are reached: all that a user can say about one side of a copy.
 
 use std::fmt;
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +11,8 @@ use reqwest::dns::Resolve;
 use super::conf::{Places, RegistriesConf};
 use super::credentials::{Credential, Environment, Keyring};
 use super::retry::RetryPolicy;
+use crate::error::Result;
+use crate::image::Repository;
 
 /// Who we are to registries.
 #[derive(Debug, Clone)]
@@ -45,6 +48,89 @@ pub struct Limits {
     pub split: u64,
     /// At how many bytes per second one connection is fast enough not to be helped by others.
     pub fast: u64,
+    /// How many transfers each way, and how many other requests, Docker Hub sees at once at most.
+    pub hub: usize,
+    /// How many requests are begun in a time. Without a word, as many as come about.
+    pub rate: Option<Rate>,
+    /// How many bytes of blobs move per second, both ways together.
+    pub bandwidth: Option<NonZeroU64>,
+    /// How much of the registry's own limit on pulls is used. Without a word, all of it.
+    pub quota: Option<Quota>,
+}
+
+/// So many in a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    /// How many.
+    pub count: NonZeroU64,
+    /// In what time.
+    pub per: Duration,
+}
+
+/// How much of a registry's own limit on pulls is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quota {
+    /// What is left to others.
+    pub keep: Share,
+    /// How long a run waits for more, altogether, before it gives up on what still has to be read.
+    pub wait: Duration,
+}
+
+/// A part of a number of things.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Share {
+    /// In hundredths.
+    Percent(u8),
+    /// So many.
+    Count(u64),
+}
+
+impl Share {
+    /// How many that is, rounded down.
+    pub fn of(self, whole: u64) -> u64 {
+        match self {
+            Share::Percent(percent) => {
+                let part = u128::from(whole) * u128::from(percent.min(100)) / 100;
+                u64::try_from(part).unwrap_or(u64::MAX)
+            }
+            Share::Count(count) => count,
+        }
+    }
+}
+
+/// A registry that has the images of another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mirror {
+    /// The registry.
+    pub registry: String,
+    /// What stands before the path of each repository there; may be empty.
+    pub prefix: String,
+}
+
+impl Mirror {
+    /// Where it has a repository.
+    ///
+    /// # Errors
+    /// `Invalid` if that is no name of one.
+    pub(super) fn of(&self, repository: &Repository) -> Result<Repository> {
+        let prefix = self.prefix.trim_matches('/');
+        let path = match prefix.is_empty() {
+            true => repository.path().to_string(),
+            false => format!("{prefix}/{}", repository.path()),
+        };
+        Repository::new(&self.registry, &path)
+    }
+}
+
+/// How connections to a registry are protected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tls {
+    /// By TLS that is verified.
+    Verified,
+    /// By TLS that is not verified.
+    Unverified,
+    /// Not at all: plain HTTP.
+    Off,
 }
 
 impl Default for Limits {
@@ -59,6 +145,10 @@ impl Default for Limits {
             requests: 16,
             split: 64 << 20,
             fast: 50 << 20,
+            hub: 3,
+            rate: None,
+            bandwidth: None,
+            quota: None,
         }
     }
 }
@@ -71,12 +161,19 @@ pub struct Options {
     /// Whether TLS is verified: `false` also allows plain HTTP. Without a word, verified, except on
     /// this very machine (S-42).
     pub tls_verify: Option<bool>,
+    /// How connections are protected, where that is settled: then nothing else is tried, and neither
+    /// `tls_verify` nor `registries.conf` has a say.
+    pub tls: Option<Tls>,
     /// The directory with certificates for this side, in place of `certs.d`.
     pub certificates: Option<PathBuf>,
+    /// Files with certificates of authorities that are trusted besides.
+    pub authorities: Vec<PathBuf>,
     /// Where `certs.d` is looked for.
     pub places: Places,
     /// Mirrors, insecure and blocked registries.
     pub conf: Arc<RegistriesConf>,
+    /// Asked before the mirrors of `conf` where something is read.
+    pub mirrors: Vec<Mirror>,
     /// How often to try again, and when.
     pub retry: RetryPolicy,
     /// How patient to be.
@@ -96,9 +193,12 @@ impl fmt::Debug for Options {
         f.debug_struct("Options")
             .field("login", &self.login)
             .field("tls_verify", &self.tls_verify)
+            .field("tls", &self.tls)
             .field("certificates", &self.certificates)
+            .field("authorities", &self.authorities)
             .field("places", &self.places)
             .field("conf", &self.conf)
+            .field("mirrors", &self.mirrors)
             .field("retry", &self.retry)
             .field("limits", &self.limits)
             .field("trusted_realms", &self.trusted_realms)
@@ -112,7 +212,7 @@ impl Options {
     ///
     /// # Errors
     /// `Invalid` if `registries.conf` cannot be understood; otherwise what reading it gives.
-    pub fn of_process() -> crate::error::Result<Self> {
+    pub fn of_process() -> Result<Self> {
         let places = Places::of(|name| std::env::var_os(name));
         Ok(Self {
             login: Login::Keyring(Arc::new(Keyring::new(Environment::of_process()))),
@@ -128,9 +228,12 @@ impl Options {
         Self {
             login: Login::Anonymous,
             tls_verify: None,
+            tls: None,
             certificates: None,
+            authorities: Vec::new(),
             places: Places::of(|_| None),
             conf: Arc::default(),
+            mirrors: Vec::new(),
             retry: RetryPolicy::default(),
             limits: Limits::default(),
             trusted_realms: Vec::new(),

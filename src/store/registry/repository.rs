@@ -66,6 +66,15 @@ impl Registry {
         self.by_digest.last().ok_or_else(nowhere)
     }
 
+    /// Where tags are listed: at the place itself, because a mirror may know only those that somebody
+    /// asked it for. At mirrors only where there is nothing else.
+    fn listing(&self) -> &[End] {
+        match self.by_tag.split_last() {
+            Some((own, _)) if !own.is_mirror => std::slice::from_ref(own),
+            _ => &self.by_tag,
+        }
+    }
+
     /// Asks one place after the other until one answers with something.
     async fn first<'e, T, F>(
         &self,
@@ -204,7 +213,7 @@ impl Store for Registry {
 
     async fn names(&self) -> Result<Vec<Name>> {
         let listed = self.first(
-            &self.by_tag,
+            self.listing(),
             |end| async move { end.tags().await.map(Some) },
         );
         let tags = listed
@@ -279,6 +288,11 @@ impl Store for Registry {
 
     fn repository(&self) -> Option<&Repository> {
         Some(&self.name)
+    }
+
+    fn requests(&self) -> u64 {
+        let own = self.by_digest.last();
+        own.map_or(0, |own| own.asked.load(Ordering::Relaxed))
     }
 }
 

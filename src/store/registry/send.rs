@@ -1,6 +1,8 @@
 //! Sending one request: through the gate, with the header that it needs, along redirects, and again
 //! where that may help.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,10 +13,10 @@ use reqwest::{Method, Response, StatusCode, Url};
 use tokio::sync::OwnedSemaphorePermit;
 use tracing::{debug, trace};
 
-use super::answer::{Answer, ERROR_LIMIT};
+use super::answer::{Answer, ERROR_LIMIT, Passage};
 use super::auth::{self, Refused, Scopes, TokenRequest};
 use super::gate::Line;
-use super::headers::{all, limits, only, warning};
+use super::headers::{all, warning};
 use super::host::Host;
 use super::policy::{self, Origin};
 use super::retry::{Backoff, Op, Signal, Verdict, verdict};
@@ -42,6 +44,8 @@ pub(super) struct Call {
     pub(super) follow: bool,
     /// Whether our credentials go along; not to where an upload was sent elsewhere.
     pub(super) to_registry: bool,
+    /// How many requests were made for whoever asks, those for tokens left out.
+    pub(super) asked: Arc<AtomicU64>,
 }
 
 /// What a request carries.
@@ -72,6 +76,7 @@ impl Host {
             patience: self.options.limits.answer,
             follow: true,
             to_registry: true,
+            asked: Arc::default(),
         })
     }
 
@@ -131,7 +136,7 @@ impl Host {
         loop {
             let Sent { response, is_own } = self.sent(call, header.as_ref()).await?;
             if response.status() != StatusCode::UNAUTHORIZED || !is_own {
-                return Ok(self.answer(response, Some(place)));
+                return Ok(self.answer(response, call.line, place));
             }
             let headers = response.headers().clone();
             let refused = Refused {
@@ -146,7 +151,7 @@ impl Host {
             let can_repeat = !matches!(call.body, Payload::Once(..));
             if !may_help || !can_repeat {
                 let advice = self.auth.advice(self, &headers, &call.scopes).await;
-                let mut answer = self.answer(response, Some(place));
+                let mut answer = self.answer(response, call.line, place);
                 answer.advice = (!may_help).then_some(advice);
                 return Ok(answer);
             }
@@ -168,7 +173,7 @@ impl Host {
         }
     }
 
-    fn answer(&self, response: Response, place: Option<OwnedSemaphorePermit>) -> Answer {
+    fn answer(&self, response: Response, line: Line, place: OwnedSemaphorePermit) -> Answer {
         for text in warning::texts(&all(response.headers(), "warning")) {
             debug!(
                 registry = self.registry,
@@ -176,20 +181,12 @@ impl Host {
                 "the registry warns"
             );
         }
-        let told = |name| only(response.headers(), name);
-        let quota = limits::rate_limit(told("ratelimit-limit"), told("ratelimit-remaining"));
-        if let Some(quota) = quota {
-            debug!(registry = self.registry, ?quota, "what it lets us pull");
-        }
-        Answer {
-            status: response.status(),
-            headers: response.headers().clone(),
-            url: response.url().clone(),
-            response,
+        let passage = Passage {
+            gate: Arc::clone(&self.gate),
+            line,
             place,
-            idle: self.options.limits.idle,
-            advice: None,
-        }
+        };
+        Answer::new(response, self.options.limits.idle).through(passage)
     }
 
     /// Sends a request, and follows where it is sent. Only reading is sent on. Once it has left the
@@ -234,19 +231,26 @@ impl Host {
         header: Option<&HeaderValue>,
     ) -> Result<Response, Trouble> {
         let client = self.clients.own(call.line, self.way().await?)?;
+        self.gate.begin(&call.method).await;
+        call.asked.fetch_add(1, Ordering::Relaxed);
+        if let Payload::Bytes(bytes) = &call.body {
+            let written = bytes.len() as u64;
+            self.gate.count(|traffic| traffic.written += written);
+        }
         let request = client.request(call.method.clone(), url.clone());
-        answered(
-            call,
-            header.into_iter().fold(request, |request, header| {
-                request.header(auth::HEADER, header.clone())
-            }),
-        )
-        .await
+        let request = header.into_iter().fold(request, |request, header| {
+            request.header(auth::HEADER, header.clone())
+        });
+        let response = answered(call, request).await?;
+        self.gate.note(response.headers());
+        Ok(response)
     }
 
     /// One request to where the registry sent us: nothing that is ours goes along (S-43).
     async fn hop_elsewhere(&self, call: &Call, url: &Url) -> Result<Response, Trouble> {
         let client = self.clients.elsewhere(self.is_private().await?)?;
+        call.asked.fetch_add(1, Ordering::Relaxed);
+        self.gate.count(|traffic| traffic.elsewhere += 1);
         answered(call, client.request(call.method.clone(), url.clone())).await
     }
 
@@ -276,9 +280,10 @@ impl Host {
         if let Some(authorization) = request.authorization {
             asked = asked.header(auth::HEADER, authorization);
         }
+        self.gate.count(|traffic| traffic.tokens += 1);
         let answered = tokio::time::timeout(self.options.limits.answer, asked.send()).await;
         let response = answered.map_err(|_| Trouble::stalled("no answer"))??;
-        let answer = self.answer(response, None);
+        let answer = Answer::new(response, self.options.limits.idle);
         match answer.status.as_u16() {
             // An answer that is too long says nothing about the image.
             200 => answer.body(limit).await.map_err(|trouble| Trouble {

@@ -92,6 +92,21 @@ impl CertFiles {
         Ok(Self::default())
     }
 
+    /// These, and the authorities in more files.
+    ///
+    /// # Errors
+    /// `Io` if a file is not there; otherwise whatever reading gives.
+    pub fn and_authorities(mut self, files: &[PathBuf]) -> Result<Self> {
+        for file in files {
+            let missing = || {
+                let what = format!("there is no file {}", file.display());
+                Error::new(ErrorKind::Io, what)
+            };
+            self.authorities.push(pem(file)?.ok_or_else(missing)?);
+        }
+        Ok(self)
+    }
+
     /// Whether there are none at all.
     pub fn is_empty(&self) -> bool {
         self.authorities.is_empty() && self.clients.is_empty()

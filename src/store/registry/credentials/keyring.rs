@@ -27,6 +27,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// have a short life, so it is the caller who keeps it.
 pub struct Keyring {
     pub(super) environment: Environment,
+    /// The helper that knows everything; then no file is read.
+    only: Option<HelperName>,
     patience: Duration,
     read: Mutex<HashMap<PathBuf, Arc<Document>>>,
     warnings: Mutex<BTreeSet<String>>,
@@ -46,10 +48,24 @@ impl Keyring {
     pub fn new(environment: Environment) -> Self {
         Self {
             environment,
+            only: None,
             patience: PATIENCE,
             read: Mutex::default(),
             warnings: Mutex::default(),
         }
+    }
+
+    /// The credentials that one of Docker's helpers has, `docker-credential-NAME`, and no others: it
+    /// is found as from here, and may take as long.
+    ///
+    /// # Errors
+    /// `Invalid` if that is no name of a helper.
+    pub fn of_helper(&self, name: &str) -> Result<Self> {
+        Ok(Self {
+            only: Some(name.parse()?),
+            patience: self.patience,
+            ..Self::new(self.environment.clone())
+        })
     }
 
     /// Sets how long a credential helper may take for an answer; 30 seconds otherwise.
@@ -90,6 +106,9 @@ impl Keyring {
 
     async fn find_for(&self, scope: &Scope) -> Result<Option<Credential>> {
         let what = || format!("cannot look up credentials for {scope}");
+        if let Some(name) = &self.only {
+            return self.helper(name)?.get(scope).await;
+        }
         for place in self.environment.places() {
             let document = self.document(&place).await.attempting(what)?;
             let answer = document.answer(scope).attempting(|| {

@@ -205,15 +205,15 @@ impl Download {
                 return Ok(None);
             };
             let begun = Instant::now();
-            let next = tokio::time::timeout(idle, answer.response.chunk()).await;
-            let next = next.map_err(|_| Trouble::stalled("the blob stalled"))?;
-            let Some(mut piece) = next? else {
+            let Some(mut piece) = answer.piece(idle).await? else {
                 return Ok(None);
             };
             for speed in [&mut self.measured, &mut self.alone] {
                 speed.0 += begun.elapsed();
                 speed.1 += piece.len() as u64;
             }
+            // That we are to be slow is no fault of the registry.
+            answer.pass_bytes(piece.len()).await;
             let again = usize::try_from(self.skip)
                 .unwrap_or(usize::MAX)
                 .min(piece.len());
@@ -303,7 +303,7 @@ impl Download {
     async fn ask(&mut self) -> Result<Answer, Trouble> {
         let host = &self.end.host;
         let path = format!("{}/blobs/{}", self.end.path, self.blob.digest);
-        let mut call = host.call(Method::GET, &path, &self.end.scopes).await?;
+        let mut call = self.end.call(Method::GET, &path).await?;
         call.line = Line::Download;
         if self.offset > 0 && !self.no_ranges {
             let range = format!("bytes={}-", self.offset);

@@ -71,7 +71,7 @@ impl Part {
     async fn ask(&self) -> Result<Bytes, Trouble> {
         let host = &self.end.host;
         let path = format!("{}/blobs/{}", self.end.path, self.blob.digest);
-        let mut call = host.call(Method::GET, &path, &self.end.scopes).await?;
+        let mut call = self.end.call(Method::GET, &path).await?;
         call.line = Line::Download;
         let range = format!("bytes={}-{}", self.first, self.last);
         let unsendable = |_| Error::new(ErrorKind::Io, "no such range");

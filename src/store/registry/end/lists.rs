@@ -41,7 +41,7 @@ impl End {
         let mut known = BTreeSet::new();
         let mut read = Read::default();
         let path = format!("{}/tags/list?n=1000", self.path);
-        let mut url = Some(self.host.call(Method::GET, &path, &self.scopes).await?.url);
+        let mut url = Some(self.call(Method::GET, &path).await?.url);
         while let Some(this) = url.take() {
             let page = self.page(&this, &JSON).await?;
             let list = page.list("tags")?;
@@ -64,7 +64,7 @@ impl End {
         subject: &Digest,
     ) -> Result<Option<Vec<Descriptor>>> {
         let path = format!("{}/referrers/{subject}", self.path);
-        let first = self.host.call(Method::GET, &path, &self.scopes).await?.url;
+        let first = self.call(Method::GET, &path).await?.url;
         let first = match self.page(&first, &INDEX).await {
             Err(trouble) if trouble.status().is_some_and(is_no) => return Ok(None),
             first => first?,
@@ -93,7 +93,7 @@ impl End {
 
     async fn page(&self, url: &Url, accept: &HeaderValue) -> Result<Page, Trouble> {
         let page = self.host.repeat(Op::Read, || async {
-            let mut call = self.host.call(Method::GET, "", &self.scopes).await?;
+            let mut call = self.call(Method::GET, "").await?;
             call.url = url.clone();
             call.follow = *accept != INDEX;
             call.headers.insert(ACCEPT, accept.clone());

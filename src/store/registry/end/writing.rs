@@ -59,7 +59,7 @@ impl End {
 
     async fn put_once(&self, path: &str, manifest: &Manifest) -> Result<(), Trouble> {
         let descriptor = manifest.descriptor();
-        let mut call = self.host.call(Method::PUT, path, &self.scopes).await?;
+        let mut call = self.call(Method::PUT, path).await?;
         let media_type = HeaderValue::from_str(descriptor.media_type.as_str());
         let unsendable = |_| Error::new(ErrorKind::Invalid, "its media type cannot be sent");
         call.headers
@@ -98,7 +98,7 @@ impl End {
     pub(in super::super) async fn delete(&self, reference: &str) -> Result<()> {
         let path = format!("{}/manifests/{reference}", self.path);
         let deleted = self.host.repeat(Op::Delete, || async {
-            let call = self.host.call(Method::DELETE, &path, &self.scopes).await?;
+            let call = self.call(Method::DELETE, &path).await?;
             self.host
                 .send(&call)
                 .await?

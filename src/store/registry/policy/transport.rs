@@ -7,10 +7,22 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 pub(crate) enum Transport {
     /// Over TLS that is verified. If that fails, nothing else is tried.
     Https,
+    /// Over TLS that is not verified. If that fails, nothing else is tried.
+    HttpsUnverified,
     /// Over TLS that is not verified; if the server does not speak TLS, by HTTP.
     HttpsUnverifiedThenHttp,
     /// By HTTP.
     Http,
+}
+
+impl Transport {
+    /// Whether TLS is verified where it is spoken, be it by a server that we are sent to.
+    pub(crate) fn is_verified(self) -> bool {
+        match self {
+            Self::Https | Self::Http => true,
+            Self::HttpsUnverified | Self::HttpsUnverifiedThenHttp => false,
+        }
+    }
 }
 
 /// How to ask `registry`, `host` or `host:port`. What the user said about verification

@@ -4,13 +4,15 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use futures_util::{StreamExt as _, stream};
+use futures_util::{Stream, StreamExt as _, stream};
 use tokio::time::Instant;
 
 use crate::error::{Error, Result};
 use crate::store::blob::Pieces;
 use crate::store::locked;
+use crate::store::registry::gate::Gate;
 use crate::store::registry::options::Limits;
+use crate::store::registry::pace;
 
 /// The body of an upload on its way: how much has gone, when, and what the source said.
 pub(super) struct Flow {
@@ -18,7 +20,7 @@ pub(super) struct Flow {
     sent: AtomicU64,
     /// Whether the source is being waited for, which is no fault of the destination.
     is_starving: AtomicBool,
-    /// When something went last; `None` before the connection is there.
+    /// When something went last; `None` before the connection is there, and while we hold back.
     moved: Mutex<Option<Instant>>,
     error: Mutex<Option<Error>>,
 }
@@ -34,28 +36,42 @@ impl Flow {
         }
     }
 
-    pub(super) fn body(self: &Arc<Self>, first: Option<Bytes>, pieces: Pieces) -> reqwest::Body {
-        let flow = Arc::clone(self);
+    /// The body. What slows it down at the gate is no fault of anybody.
+    pub(super) fn body(
+        self: &Arc<Self>,
+        first: Option<Bytes>,
+        pieces: Pieces,
+        gate: &Arc<Gate>,
+    ) -> reqwest::Body {
+        let (flow, gate) = (Arc::clone(self), Arc::clone(gate));
         let all = stream::iter(first.map(Ok)).chain(pieces);
+        let all = match gate.is_slowed() {
+            true => in_portions(all).boxed(),
+            false => all.boxed(),
+        };
         let watched = stream::unfold(all, move |mut all| {
-            let flow = Arc::clone(&flow);
+            let (flow, gate) = (Arc::clone(&flow), Arc::clone(&gate));
             async move {
                 flow.moves();
                 flow.is_starving.store(true, Ordering::Relaxed);
                 let piece = all.next().await;
-                flow.moves();
                 flow.is_starving.store(false, Ordering::Relaxed);
-                let piece = flow.pass(piece?);
+                flow.waits_for_us();
+                let piece = flow.pass(piece?, &gate).await;
+                flow.moves();
                 Some((piece, all))
             }
         });
         reqwest::Body::wrap_stream(watched)
     }
 
-    fn pass(&self, piece: Result<Bytes>) -> Result<Bytes, std::io::Error> {
+    async fn pass(&self, piece: Result<Bytes>, gate: &Gate) -> Result<Bytes, std::io::Error> {
         match piece {
             Ok(piece) => {
-                self.sent.fetch_add(piece.len() as u64, Ordering::Relaxed);
+                gate.pass_bytes(piece.len()).await;
+                let len = piece.len() as u64;
+                gate.count(|traffic| traffic.written += len);
+                self.sent.fetch_add(len, Ordering::Relaxed);
                 Ok(piece)
             }
             Err(error) => {
@@ -75,6 +91,10 @@ impl Flow {
 
     fn moves(&self) {
         *locked(&self.moved) = Some(Instant::now());
+    }
+
+    fn waits_for_us(&self) {
+        *locked(&self.moved) = None;
     }
 
     /// Ends when nothing has moved for too long, and says whose fault that is. While the request waits
@@ -101,6 +121,16 @@ impl Flow {
             tokio::time::sleep(pause).await;
         }
     }
+}
+
+fn in_portions(all: impl Stream<Item = Result<Bytes>>) -> impl Stream<Item = Result<Bytes>> {
+    all.flat_map(|piece| {
+        let portions = match piece {
+            Ok(piece) => pace::portions(piece).into_iter().map(Ok).collect(),
+            Err(error) => vec![Err(error)],
+        };
+        stream::iter(portions)
+    })
 }
 
 /// Who let an upload stand still.

@@ -146,7 +146,7 @@ impl Upload<'_> {
     ) -> Result<(), Failed> {
         let descriptor = self.blob.descriptor();
         let flow = Arc::new(Flow::new(descriptor.size));
-        let body = flow.body(first, pieces);
+        let body = flow.body(first, pieces, &self.end.host.gate);
         let mut call = self
             .call(Method::PUT, session, Some(&descriptor.digest))
             .await?;
@@ -225,6 +225,7 @@ impl Upload<'_> {
             HeaderValue::from_str(&range).map_err(unsendable)?,
         );
         call.headers.insert(CONTENT_TYPE, OCTETS);
+        self.end.host.gate.pass_bytes(part.len()).await;
         call.body = Payload::Bytes(part);
         let limits = &self.end.host.options.limits;
         // A chunk is small: what has not gone out by then has stalled.
@@ -245,7 +246,7 @@ impl Upload<'_> {
         session: &Session,
         digest: Option<&Digest>,
     ) -> Result<Call> {
-        let mut call = self.end.host.call(method, "", &self.end.scopes).await?;
+        let mut call = self.end.call(method, "").await?;
         call.url = match digest {
             Some(digest) => policy::with_digest(session.url.clone(), digest),
             None => session.url.clone(),

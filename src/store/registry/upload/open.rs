@@ -55,7 +55,7 @@ impl Drop for Open<'_> {
 }
 
 async fn given_up(end: &End, session: Session) -> Result<(), Trouble> {
-    let mut call = end.host.call(Method::DELETE, "", &end.scopes).await?;
+    let mut call = end.call(Method::DELETE, "").await?;
     call.url = session.url;
     end.host.send(&call).await?.expect(&[202, 204]).await?;
     Ok(())

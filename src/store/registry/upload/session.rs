@@ -31,7 +31,7 @@ pub(super) async fn open(end: &End, blob: &Descriptor) -> Result<Session, Troubl
     };
     let path = format!("{}/blobs/uploads/{query}", end.path);
     let opened = end.host.repeat(Op::Open, || async {
-        let call = end.host.call(Method::POST, &path, &end.scopes).await?;
+        let call = end.call(Method::POST, &path).await?;
         end.host.send(&call).await?.expect(&[202, 200, 201]).await
     });
     let answer = opened.await.map_err(not_opened)?;
@@ -108,7 +108,8 @@ pub(in crate::store::registry) async fn mount(
     );
     let scopes = end.scopes.clone().reading(from.path());
     let mounted = end.host.repeat(Op::Open, || async {
-        let call = end.host.call(Method::POST, &path, &scopes).await?;
+        let mut call = end.call(Method::POST, &path).await?;
+        call.scopes = scopes.clone();
         end.host.send(&call).await?.expect(&[201, 202]).await
     });
     match mounted.await {
