@@ -34,6 +34,9 @@ async fn over_places_with_names(clause: impl AsyncFn(Arc<dyn Place>)) {
         OciDir::open_or_new(&directory.path().join("new/layout")).unwrap(),
     ))
     .await;
+    let sharing = OciDir::open_or_new(&directory.path().join("new/sharing")).unwrap();
+    let blobs = directory.path().join("new/blobs");
+    clause(Arc::new(sharing.with_blobs_in(&blobs))).await;
 }
 
 /// Runs one clause over every place that can be read, each filled in the same way. Those that cannot

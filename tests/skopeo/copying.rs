@@ -185,10 +185,6 @@ fn what_is_refused_is_refused_by_name_and_writes_nothing() {
         "--sign-by-sigstore-private-key k",
         "--sign-identity x",
         "--sign-passphrase-file f",
-        "--src-daemon-host h",
-        "--dest-daemon-host h",
-        "--src-shared-blob-dir d",
-        "--dest-shared-blob-dir d",
         "--multi-arch index-only",
         "--format v2s1",
         "--dest-compress-format xz",
@@ -202,7 +198,7 @@ fn what_is_refused_is_refused_by_name_and_writes_nothing() {
         );
         assert!(!desk.at("out").exists(), "{option}");
     }
-    for verb in ["sync", "standalone-sign", "standalone-verify"] {
+    for verb in ["standalone-sign", "standalone-verify"] {
         let ended = desk.run(&format!("{verb} --whatever a b"));
         let told = format!("skopeo {verb} is not there yet");
         assert!(ended.fatal.contains(&told), "{ended:?}");

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 mod copying;
+#[path = "../support/engine.rs"]
+mod engine;
 mod own;
 mod pair;
 mod policies;
@@ -11,6 +13,8 @@ mod registry;
 #[allow(dead_code, clippy::print_stderr)]
 #[path = "../registries/server.rs"]
 mod server;
+mod sharing;
 #[path = "../support/mod.rs"]
 mod support;
+mod sync;
 mod texts;

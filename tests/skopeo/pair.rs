@@ -55,8 +55,12 @@ pub(crate) const DIFFERENCES: &[(&str, &str)] = &[
         "newer versions of skopeo say what is wrong; 1.9.3 prints its help and succeeds",
     ),
     (
-        "sync --src docker --dest dir a b",
-        "sync is not there yet, and says so",
+        "sync --src yaml --dest dir missing.yaml out",
+        "what is named and cannot be read makes the run fail",
+    ),
+    (
+        "sync --src yaml --dest dir unknown.yaml out",
+        "a key that nobody knows is an error",
     ),
     (
         "standalone-sign a b c -o d",
@@ -230,6 +234,21 @@ impl Desk {
         let words = words.map(|word| word.replace("HOST", self.host()));
         let mut command = self.command();
         self.outcome(&Run::of(command.args(words)))
+    }
+
+    /// What a line logs, without the time, and with `HOST` for the address.
+    pub(crate) fn log(&self, line: &str) -> Vec<String> {
+        let words = line.split(' ').filter(|word| !word.is_empty());
+        let words = words.map(|word| word.replace("HOST", self.host()));
+        let run = Run::of(self.command().args(words));
+        let lines = run.stderr.lines();
+        let lines = lines.filter_map(|line| line.split_once(" level=").map(|(_, said)| said));
+        lines
+            .map(|said| {
+                let said = said.replace(self.host(), "HOST");
+                said.replace("manifest unknown: manifest unknown", "manifest unknown")
+            })
+            .collect()
     }
 
     pub(crate) fn outcome(&self, run: &Run) -> Outcome {

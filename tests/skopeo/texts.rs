@@ -40,7 +40,17 @@ fn wrong_command_lines_are_told_in_the_same_words() {
         "login",
         "logout",
         "standalone-sign a b c -o d",
-        "sync --src docker --dest dir a b",
+        "sync a b",
+        "sync --src docker a b",
+        "sync --src bla --dest dir a b",
+        "sync --src dir --dest bla a b",
+        "sync --src dir --dest dir a b",
+        "sync --src dir --dest docker nothing a",
+        "sync --src docker --dest dir Upper a",
+        "sync --src docker --dest dir --format bla a:1 b",
+        "sync --src yaml --dest dir nothing b",
+        "sync --src docker --dest dir --src-daemon-host x a b",
+        "sync --nope",
         "--version",
     ] {
         pair.same(line);

@@ -60,7 +60,7 @@ impl Jobs {
         let reached = reached.map_err(Failure::Usage)?;
         let mut images = Vec::new();
         for reference in sources {
-            let source = reached.open_source(reference)?;
+            let source = reached.source.open_source(reference)?;
             let tags = wanted.tags(reference, &*source).await?;
             images.push(Image {
                 source,
@@ -74,7 +74,9 @@ impl Jobs {
         let compresses = compression.is_some() || images.iter().any(is_open);
         let jobs = Self {
             images,
-            destination: reached.open_destination(destination, args.deep)?,
+            destination: reached
+                .destination
+                .open_destination(destination, args.deep)?,
             expected,
             selection,
             companions: args.companions.companions(),

@@ -7,6 +7,7 @@ mod config;
 mod failures;
 mod jobs;
 mod login;
+mod patience;
 mod places;
 mod platforms;
 mod progress;

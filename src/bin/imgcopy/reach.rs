@@ -2,20 +2,21 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use clap::{ArgAction, Args};
 
 use imgcopy::error::{Error, ErrorKind, Result};
 use imgcopy::image::Reference;
 use imgcopy::store::Source;
+use imgcopy::store::daemon::Access;
 use imgcopy::store::registry::credentials::{
     Credential, Environment, Keyring, Login as UserPassword, Secret,
 };
-use imgcopy::store::registry::{Limits, Login, Options, Registries, RetryPolicy};
+use imgcopy::store::registry::{Login, Options, Registries};
 
 use crate::commands::Failure;
-use crate::places::{Reached, engine, source};
+use crate::patience::Patience;
+use crate::places::{End, Reached, check_shares};
 
 /// For both sides of a copy.
 #[derive(Debug, Args)]
@@ -93,6 +94,14 @@ pub(crate) struct BothSides {
     #[arg(long, value_name = "HOST", hide_short_help = true)]
     dest_daemon_host: Option<String>,
 
+    /// Where the blobs of the oci: source are, if not in it
+    #[arg(long, value_name = "DIR", hide_short_help = true)]
+    src_shared_blob_dir: Option<PathBuf>,
+
+    /// Where the blobs of the oci: destination go, if not into it
+    #[arg(long, value_name = "DIR", hide_short_help = true)]
+    dest_shared_blob_dir: Option<PathBuf>,
+
     #[command(flatten)]
     patience: Patience,
 }
@@ -133,47 +142,12 @@ pub(crate) struct OneSide {
     #[arg(long, value_name = "HOST", hide_short_help = true)]
     daemon_host: Option<String>,
 
+    /// Where the blobs of an oci: place are, if not in it
+    #[arg(long, value_name = "DIR", hide_short_help = true)]
+    shared_blob_dir: Option<PathBuf>,
+
     #[command(flatten)]
     patience: Patience,
-}
-
-/// How often to try, and how long to wait.
-#[derive(Debug, Args)]
-pub(crate) struct Patience {
-    /// How often a request is repeated that may yet succeed
-    #[arg(long, value_name = "N", default_value_t = 4, hide_short_help = true)]
-    retry_times: u32,
-
-    /// How long to wait before the first repetition; doubles each time
-    #[arg(long, value_name = "TIME", default_value = "500ms", value_parser = duration, hide_short_help = true)]
-    retry_delay: Duration,
-
-    /// How long to wait at most when a registry asks for it
-    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = duration, hide_short_help = true)]
-    max_retry_wait: Duration,
-
-    /// How long nothing may move before a transfer counts as stalled
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration, hide_short_help = true)]
-    timeout: Duration,
-
-    /// A token server of another site that may have the credentials
-    #[arg(long, value_name = "HOST", hide_short_help = true)]
-    trusted_realm: Vec<String>,
-}
-
-impl Patience {
-    /// At least so many repetitions, and everything else as it is by default. What skopeo calls none still
-    /// takes up downloads that broke off, and repeats what a registry put off.
-    pub(crate) fn of_times(retry_times: u32) -> Self {
-        let retry = RetryPolicy::default();
-        Self {
-            retry_times: retry_times.max(retry.times),
-            retry_delay: retry.delay,
-            max_retry_wait: retry.max_wait,
-            timeout: Limits::default().idle,
-            trusted_realm: Vec::new(),
-        }
-    }
 }
 
 /// What the options say about one side.
@@ -186,6 +160,8 @@ pub(crate) struct Side<'a> {
     pub(crate) authfile: Option<&'a PathBuf>,
     pub(crate) tls_verify: Option<bool>,
     pub(crate) cert_dir: Option<&'a PathBuf>,
+    pub(crate) daemon_host: Option<&'a String>,
+    pub(crate) blob_dir: Option<&'a PathBuf>,
 }
 
 impl BothSides {
@@ -199,10 +175,19 @@ impl BothSides {
         for from in sources {
             one_on_stdin(from, password_stdin)?;
         }
-        let source_engine = engine(sources, self.src_daemon_host.as_ref())?;
-        let other_engine = engine([destination], self.dest_daemon_host.as_ref())?;
-        let places: Vec<&Reference> = sources.iter().chain([destination]).collect();
-        let source = Side {
+        let places: Vec<&Reference> = sources.iter().collect();
+        if self.src_shared_blob_dir.is_some() {
+            check_shares(&places, "--src-shared-blob-dir")?;
+        }
+        if self.dest_shared_blob_dir.is_some() {
+            check_shares(&[destination], "--dest-shared-blob-dir")?;
+        }
+        let sides = [&self.source(), &self.destination()];
+        Reached::between(&places, destination, sides, &self.patience)
+    }
+
+    fn source(&self) -> Side<'_> {
+        Side {
             creds: self.src_creds.as_ref(),
             password_stdin: self.src_password_stdin,
             no_creds: self.src_no_creds,
@@ -210,8 +195,13 @@ impl BothSides {
             authfile: self.src_authfile.as_ref().or(self.authfile.as_ref()),
             tls_verify: self.src_tls_verify,
             cert_dir: self.src_cert_dir.as_ref(),
-        };
-        let destination = Side {
+            daemon_host: self.src_daemon_host.as_ref(),
+            blob_dir: self.src_shared_blob_dir.as_ref(),
+        }
+    }
+
+    fn destination(&self) -> Side<'_> {
+        Side {
             creds: self.dest_creds.as_ref(),
             password_stdin: self.dest_password_stdin,
             no_creds: self.dest_no_creds,
@@ -219,12 +209,9 @@ impl BothSides {
             authfile: self.dest_authfile.as_ref().or(self.authfile.as_ref()),
             tls_verify: self.dest_tls_verify,
             cert_dir: self.dest_cert_dir.as_ref(),
-        };
-        Ok(Reached {
-            source_engine,
-            other_engine,
-            ..Reached::between(&places, &source, &destination, &self.patience)?
-        })
+            daemon_host: self.dest_daemon_host.as_ref(),
+            blob_dir: self.dest_shared_blob_dir.as_ref(),
+        }
     }
 }
 
@@ -237,15 +224,27 @@ impl OneSide {
         }))
     }
 
+    /// How a place is reached.
+    pub(crate) fn end(&self, reference: &Reference) -> Result<End> {
+        if self.shared_blob_dir.is_some() {
+            check_shares(&[reference], "--shared-blob-dir")?;
+        }
+        let registries = Arc::new(self.registries(reference)?);
+        self.side().end(&[reference], registries)
+    }
+
     /// The place of a reference, to read from it.
     pub(crate) fn source(&self, reference: &Reference) -> Result<Box<dyn Source>, Failure> {
-        let registries = self.registries(reference).map_err(Failure::Usage)?;
-        let engine = engine([reference], self.daemon_host.as_ref()).map_err(Failure::Usage)?;
-        Ok(source(reference, &registries, engine.as_ref())?)
+        let end = self.end(reference).map_err(Failure::Usage)?;
+        Ok(end.open_source(reference)?)
     }
 
     pub(crate) fn options(&self) -> Result<Options> {
-        let side = Side {
+        self.side().options(&self.patience)
+    }
+
+    fn side(&self) -> Side<'_> {
+        Side {
             creds: self.creds.as_ref(),
             password_stdin: self.password_stdin,
             no_creds: self.no_creds,
@@ -253,24 +252,37 @@ impl OneSide {
             authfile: self.authfile.as_ref(),
             tls_verify: self.tls_verify,
             cert_dir: self.cert_dir.as_ref(),
-        };
-        side.options(&self.patience)
+            daemon_host: self.daemon_host.as_ref(),
+            blob_dir: self.shared_blob_dir.as_ref(),
+        }
     }
 }
 
 impl Side<'_> {
+    /// How these places are reached, beside what is known of registries.
+    pub(crate) fn end(&self, places: &[&Reference], registries: Arc<Registries>) -> Result<End> {
+        let is_engine = |place: &&Reference| matches!(place, Reference::DockerDaemon { .. });
+        let engine = match places.iter().any(is_engine) {
+            true => {
+                let host = self.daemon_host.map(String::as_str);
+                let access = Access::of_process(host)?;
+                Some(access.with_tls(self.cert_dir.cloned(), self.tls_verify))
+            }
+            false => None,
+        };
+        Ok(End {
+            registries,
+            engine,
+            blobs: self.blob_dir.cloned(),
+        })
+    }
+
     pub(crate) fn options(&self, patience: &Patience) -> Result<Options> {
         let mut options = Options::of_process()?;
         options.login = self.login()?;
         options.tls_verify = self.tls_verify;
         options.certificates = self.cert_dir.cloned();
-        options.retry.times = patience.retry_times;
-        options.retry.delay = patience.retry_delay;
-        options.retry.max_wait = patience.max_retry_wait;
-        options.limits.idle = patience.timeout;
-        options.limits.source = patience.timeout * 3 / 4;
-        options.limits.answer = patience.timeout;
-        options.trusted_realms.clone_from(&patience.trusted_realm);
+        patience.set(&mut options);
         Ok(options)
     }
 
@@ -336,23 +348,4 @@ pub(crate) fn password_of_stdin() -> Result<Secret> {
         true => Err(Error::new(ErrorKind::Invalid, "stdin holds no password")),
         false => Ok(Secret::new(text)),
     }
-}
-
-/// `500ms`, `60s`, `5m`, `1h`; a bare number is seconds.
-fn duration(text: &str) -> std::result::Result<Duration, String> {
-    let at = text
-        .find(|c: char| !c.is_ascii_digit() && c != '.')
-        .unwrap_or(text.len());
-    let (number, unit) = text.split_at(at);
-    let scale = match unit {
-        "ms" => 0.001,
-        "" | "s" => 1.0,
-        "m" => 60.0,
-        "h" => 3600.0,
-        _ => return Err("write it as 500ms, 60s, 5m or 1h".to_string()),
-    };
-    let number: f64 = number
-        .parse()
-        .map_err(|_| "a number comes first, as in 60s".to_string())?;
-    Duration::try_from_secs_f64(number * scale).map_err(|_| "it is too long".to_string())
 }

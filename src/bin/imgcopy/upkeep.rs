@@ -6,7 +6,7 @@ use imgcopy::error::{Attempt as _, Error, ErrorKind};
 use imgcopy::image::{Name, Reference, Tag};
 use imgcopy::inspect;
 use imgcopy::store::oci_dir::OciDir;
-use imgcopy::store::{Role, open_destination, open_to_delete};
+use imgcopy::store::{Role, open_to_delete};
 
 use crate::commands::{Ended, Failure};
 use crate::reach::OneSide;
@@ -77,8 +77,8 @@ pub(crate) async fn tag(args: TagArgs) -> Ended {
         let checked = tag.check_for_registry().attempting(what);
         checked.map_err(Failure::Usage)?;
     }
-    let registries = args.reach.registries(reference).map_err(Failure::Usage)?;
-    let place = open_destination(reference, &registries, false)?;
+    let end = args.reach.end(reference).map_err(Failure::Usage)?;
+    let place = end.open_destination(reference, false)?;
     let found = place.find(reference.name()).await.attempting(what)?;
     let missing = || {
         let told = format!("{place} has no image {}", reference.name());

@@ -15,6 +15,8 @@ pub struct Access {
     host: Host,
     /// The directory with `ca.pem`, `cert.pem` and `key.pem`.
     certificates: Option<PathBuf>,
+    /// Whether the engine's certificate is verified; without an answer it is.
+    verify: Option<bool>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,13 +58,28 @@ impl Access {
     pub fn new(host: &str, certificates: Option<PathBuf>) -> Result<Self> {
         let told = || format!("cannot use the Docker host \"{}\"", shown(host));
         let host = host.parse().attempting(told)?;
-        Ok(Self { host, certificates })
+        Ok(Self {
+            host,
+            certificates,
+            verify: None,
+        })
+    }
+
+    /// As a command line says more of it: other certificates, and whether that of the engine is
+    /// verified. Either makes `tcp://` mean TLS.
+    #[must_use]
+    pub fn with_tls(mut self, certificates: Option<PathBuf>, verify: Option<bool>) -> Self {
+        self.certificates = certificates.or(self.certificates);
+        self.verify = verify.or(self.verify);
+        self
     }
 
     fn is_tls(&self) -> bool {
         match &self.host {
             Host::Unix(_) => false,
-            Host::Net { is_tls, .. } => is_tls.unwrap_or(self.certificates.is_some()),
+            Host::Net { is_tls, .. } => {
+                is_tls.unwrap_or(self.certificates.is_some() || self.verify.is_some())
+            }
         }
     }
 
@@ -103,6 +120,7 @@ impl Access {
             }
         }
         builder
+            .tls_danger_accept_invalid_certs(self.verify == Some(false))
             .build()
             .attempting(|| "cannot make an HTTP client for the Docker engine")
     }
@@ -124,7 +142,7 @@ fn read(directory: &Path, name: &str) -> Result<Vec<u8>> {
     let path = directory.join(name);
     std::fs::read(&path).attempting(|| {
         let path = path.display();
-        format!("cannot read {path} (DOCKER_CERT_PATH says where it is)")
+        format!("cannot read {path}, a certificate for the Docker engine")
     })
 }
 
@@ -211,6 +229,23 @@ mod tests {
             "http://h.example:8/"
         );
         assert_eq!(base("https://h.example", None), "https://h.example:2376/");
+    }
+
+    #[test]
+    fn what_a_command_line_says_of_tls_means_tls() {
+        let with = |certificates: Option<&str>, verify| {
+            let access = Access::new("tcp://h.example", None).unwrap();
+            let access = access.with_tls(certificates.map(PathBuf::from), verify);
+            access.base().unwrap().to_string()
+        };
+        assert_eq!(with(None, None), "http://h.example:2375/");
+        for (certificates, verify) in [(Some("/c"), None), (None, Some(true)), (None, Some(false))]
+        {
+            assert_eq!(with(certificates, verify), "https://h.example:2376/");
+        }
+        let socket = Access::new("unix:///run/x.sock", None).unwrap();
+        let socket = socket.with_tls(None, Some(false));
+        assert_eq!(socket.base().unwrap().as_str(), "http://localhost/");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -24,6 +24,8 @@ pub(super) const OWN: &str = ".imgcopy";
 /// An OCI directory, which may not be there yet.
 pub(super) struct Layout {
     pub(super) path: PathBuf,
+    /// The directory that holds the blobs, if that is another: below it as below `blobs`.
+    shared: Option<PathBuf>,
     /// Whether blobs are read again even if the ledger knows them.
     pub(super) deep: bool,
     root: Mutex<Option<Arc<Folder>>>,
@@ -34,10 +36,20 @@ impl Layout {
     pub(super) fn new(path: PathBuf) -> Self {
         Self {
             path,
+            shared: None,
             deep: false,
             root: Mutex::default(),
             ledger: Mutex::default(),
         }
+    }
+
+    /// The same layout with its blobs in a directory of their own.
+    pub(super) fn share(&mut self, blobs: PathBuf) {
+        self.shared = Some(blobs);
+    }
+
+    pub(super) fn shared(&self) -> Option<&Path> {
+        self.shared.as_deref()
     }
 
     /// The open directory; `None` while it does not exist.
@@ -266,23 +278,34 @@ impl Layout {
     }
 
     fn blobs(&self, algorithm: Algorithm) -> Result<Option<Folder>> {
-        let Some(root) = self.root()? else {
-            return Ok(None);
+        let blobs = match (&self.shared, self.root()?) {
+            (Some(shared), _) => Folder::open(shared)?,
+            (None, Some(root)) => root.sub("blobs")?,
+            (None, None) => None,
         };
-        match root.sub("blobs")? {
+        match blobs {
             Some(blobs) => blobs.sub(algorithm.as_str()),
             None => Ok(None),
+        }
+    }
+
+    /// The directory of imgcopy's own files where the blobs are.
+    fn own(&self) -> Result<Option<Folder>> {
+        match (&self.shared, self.root()?) {
+            (Some(shared), _) => match Folder::open(shared)? {
+                Some(shared) => shared.sub(OWN),
+                None => Ok(None),
+            },
+            (None, Some(root)) => root.sub(OWN),
+            (None, None) => Ok(None),
         }
     }
 
     fn with_ledger<T>(&self, work: impl FnOnce(&mut Ledger) -> T) -> Result<T> {
         let mut ledger = locked(&self.ledger);
         if ledger.is_none() {
-            let own = match self.root()? {
-                Some(root) => root.sub(OWN)?,
-                None => None,
-            };
-            let text = own
+            let text = self
+                .own()?
                 .map(|own| own.read(ledger::FILE, ledger::LIMIT))
                 .transpose();
             *ledger = Some(match text {

@@ -8,6 +8,7 @@ mod layout;
 mod ledger;
 mod lock;
 mod session;
+mod stage;
 mod writer;
 
 use std::fmt;
@@ -77,6 +78,16 @@ impl OciDir {
     pub fn deep(mut self, deep: bool) -> Self {
         if let Some(writer) = Arc::get_mut(&mut self.writer) {
             writer.layout.deep = deep;
+        }
+        self
+    }
+
+    /// Keeps blobs in a directory that several layouts share, as `blobs/<algorithm>/<hex>` without
+    /// `blobs/`: manifests, configs and layers are read there and written there. It need not exist yet.
+    #[must_use]
+    pub fn with_blobs_in(mut self, directory: &Path) -> Self {
+        if let Some(writer) = Arc::get_mut(&mut self.writer) {
+            writer.layout.share(directory.to_path_buf());
         }
         self
     }

@@ -40,7 +40,7 @@ impl Writer {
         match &*session {
             Some(session) => Ok(Arc::clone(session)),
             None => {
-                let new = Arc::new(Session::begin(&self.layout.path)?);
+                let new = Arc::new(Session::begin(&self.layout.path, self.layout.shared())?);
                 Ok(Arc::clone(session.insert(new)))
             }
         }

@@ -3,25 +3,20 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use imgcopy::copy::{Companions, Fallback, Job, Outcome, When, copy as copied};
-use imgcopy::image::{Descriptor, MediaKind, Name, Platform, Reference, RepoTag, Tag};
-use imgcopy::store::{Destination, Form, Source};
+use imgcopy::copy::Outcome;
+use imgcopy::image::{Platform, Reference};
 
-use super::made::{self, Making};
+use super::image::{Copying, Way};
+use super::lines::Told;
 use super::options::{CopyArgs, Global};
-use super::place::{self, shown};
-use super::policy;
 use super::told::{self, Ended, Fatal};
-use super::{lines, usage};
+use super::{made, place, policy, usage};
 use crate::platforms::Overrides;
 
 pub(super) async fn copy(global: &Global, mut args: CopyArgs) -> Ended {
     let references = std::mem::take(&mut args.references);
     let [from, to] = usage::exactly(references, "Exactly two arguments expected")?;
-    if let Some(option) = args.secrets.refused() {
-        let why = "imgcopy neither encrypts nor signs";
-        return Err(Fatal::no_option(option, why));
-    }
+    args.secrets.check()?;
     let policy = policy::load(global)?;
     let invalid = |side, name: &str, why| Fatal::new(format!("Invalid {side} name {name}: {why}"));
     let source = place::parsed(&from).map_err(|why| invalid("source", &from, why))?;
@@ -34,41 +29,26 @@ pub(super) async fn copy(global: &Global, mut args: CopyArgs) -> Ended {
     let authfile = args.authfile.as_ref();
     let reached = sides
         .0
-        .beside(&sides.1, authfile, &places, args.retry_times)?;
-    let (place, found) = place::opened(&source, &reached.source).await?;
-    let making = made::making(&args, place.promise(), &source, &destination)?;
-    let names = Naming::of(&destination, &args.additional_tag)?;
-    check_new(&destination)?;
-    let target = reached
-        .open_destination(&destination, false)
-        .map_err(|error| {
-            Fatal::of(
-                &format!("initializing destination {}", shown(&destination)),
-                &error,
-            )
-        })?;
-    making.idle.iter().for_each(|what| told::warn(what));
-    names.idle.iter().for_each(|what| told::warn(what));
-    check_list(&found, all, &*target)?;
-    check_signatures(&*place, &args, &destination).await?;
-    let name = source.name().clone();
-    let selection = made::selection(&found.media_type, all, platform);
-    let job = job(&*place, &*target, &making, names);
-    let job = Job {
-        name,
-        selection,
-        ..job
-    };
+        .beside(&sides.1, authfile, places, args.retry_times)?;
     let quiet = args.quiet || is_stdout(&destination);
-    let observer = lines::observer(quiet, !args.remove_signatures);
-    let ended = copied(&job, &observer).await;
+    let copying = Copying {
+        making: &args.making,
+        all,
+        platform,
+        with_signatures: !args.remove_signatures,
+        told: if quiet { Told::Nothing } else { Told::Copied },
+    };
+    let way = Way {
+        source: &source,
+        from: &reached.source,
+        destination: &destination,
+        to: &reached.destination,
+    };
+    let copied = copying.image(&way, &args.additional_tag).await;
     for warning in reached.warnings() {
         told::warn(&warning);
     }
-    let outcome = ended?;
-    let is_list = all && found.media_type.kind() == MediaKind::Index;
-    lines::end(is_list, quiet);
-    note(&outcome, args.digestfile.as_deref())?;
+    note(&copied?, args.digestfile.as_deref())?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -83,88 +63,6 @@ pub(super) fn platform(global: &Global) -> Result<Platform, Fatal> {
     Ok(asked.unwrap_or_else(Platform::of_this_machine))
 }
 
-fn job<'a>(
-    source: &'a dyn Source,
-    destination: &'a dyn Destination,
-    making: &Making,
-    names: Naming,
-) -> Job<'a> {
-    Job {
-        tags: names.tags,
-        expected: names.expected,
-        // skopeo knows of no referrers, and of cosign's signatures only where it is told to look.
-        companions: Companions {
-            when: When::Never,
-            types: Vec::new(),
-            signatures: false,
-        },
-        compression: making.compression,
-        recompress: making.recompress,
-        format: making.format,
-        // skopeo converts where a registry wants that.
-        fallback: if making.preserve_digests {
-            Fallback::Never
-        } else {
-            Fallback::Always
-        },
-        preserve_digests: making.preserve_digests,
-        ..Job::new(source, destination)
-    }
-}
-
-/// How the image is named at the destination.
-struct Naming {
-    tags: Vec<Tag>,
-    expected: Option<imgcopy::image::Digest>,
-    /// What was asked for and makes no difference there.
-    idle: Option<String>,
-}
-
-impl Naming {
-    fn of(destination: &Reference, additional: &[String]) -> Result<Self, Fatal> {
-        let mut tags: Vec<Tag> = match destination.name() {
-            Name::Tag(tag) => vec![tag.clone()],
-            Name::Sole => Vec::new(),
-            Name::Digest(_) if matches!(destination, Reference::Docker { .. }) => Vec::new(),
-            _ => {
-                let shown = shown(destination);
-                let why = "an image is written under a tag or under none";
-                return Err(Fatal::new(format!(
-                    "Invalid destination name {shown}: {why}"
-                )));
-            }
-        };
-        let is_archive = matches!(destination, Reference::DockerArchive { .. });
-        for name in additional {
-            let wrong =
-                |error| Fatal::of(&format!("error parsing additional-tag '{name}'"), &error);
-            name.parse::<RepoTag>().map_err(wrong)?;
-            if !place::has_name(name) {
-                return Err(Fatal::new(format!(
-                    "additional-tag '{name}' must be a tagged reference"
-                )));
-            }
-            if is_archive {
-                tags.push(name.parse().map_err(wrong)?);
-            }
-        }
-        if is_archive {
-            for tag in &tags {
-                tag.as_str().parse::<RepoTag>()?;
-            }
-        }
-        let is_idle = !additional.is_empty() && !is_archive;
-        Ok(Self {
-            tags,
-            expected: place::digest(destination).cloned(),
-            idle: is_idle.then(|| {
-                "--additional-tag makes a difference to docker-archive: destinations only"
-                    .to_string()
-            }),
-        })
-    }
-}
-
 /// What is told would stand in the middle of the archive.
 fn is_stdout(destination: &Reference) -> bool {
     let is_device = match destination {
@@ -174,47 +72,6 @@ fn is_stdout(destination: &Reference) -> bool {
         _ => false,
     };
     is_device || destination.is_stdio()
-}
-
-/// An archive that is there is not replaced, as with skopeo.
-fn check_new(destination: &Reference) -> Result<(), Fatal> {
-    let Reference::DockerArchive { path, .. } = destination else {
-        return Ok(());
-    };
-    let there = std::fs::metadata(path);
-    match there.is_ok_and(|there| there.is_file() && there.len() > 0) {
-        true => Err(Fatal::new(format!(
-            "initializing destination {}: docker-archive doesn't support modifying existing images",
-            shown(destination)
-        ))),
-        false => Ok(()),
-    }
-}
-
-fn check_list(found: &Descriptor, all: bool, target: &dyn Destination) -> Result<(), Fatal> {
-    let is_list = all && found.media_type.kind() == MediaKind::Index;
-    match is_list && target.form() == Form::PlainImages {
-        true => Err(Fatal::new(format!(
-            "copying multiple images to destination {target}, which does not support lists of images"
-        ))),
-        false => Ok(()),
-    }
-}
-
-/// Simple signatures lie beside the image in a `dir:`. They are not copied, and that is no secret.
-async fn check_signatures(
-    source: &dyn Source,
-    args: &CopyArgs,
-    destination: &Reference,
-) -> Result<(), Fatal> {
-    if args.remove_signatures || source.loose_signatures().await? == 0 {
-        return Ok(());
-    }
-    let shown = shown(destination);
-    let why = "imgcopy does not copy simple signatures; --remove-signatures leaves them behind";
-    Err(Fatal::new(format!(
-        "Can not copy signatures to {shown}: {why}"
-    )))
 }
 
 fn note(outcome: &Outcome, digestfile: Option<&Path>) -> Result<(), Fatal> {

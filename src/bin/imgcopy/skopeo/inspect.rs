@@ -24,12 +24,13 @@ pub(super) async fn inspect(global: &Global, args: InspectArgs) -> Ended {
     let unparsed = |why: &str| Fatal::new(format!("Error parsing image name \"{text}\": {why}"));
     let reference = place::parsed(&text).map_err(|why| unparsed(&why))?;
     let side = args.one.side.checked()?;
-    let registries = side.registries(&reference, args.one.retry_times)?;
+    let end = side.end(&reference, args.one.retry_times)?;
     let missing = |why: &str| match &reference {
         Reference::Docker { .. } => unparsed(why),
         _ => Fatal::new(format!("Error retrieving manifest for image: {why}")),
     };
-    let source = imgcopy::store::open_source(&reference, &registries)
+    let source = end
+        .open_source(&reference)
         .map_err(|error| missing(&place::no_place(&reference, &error)))?;
     let root = inspect::root(&*source, reference.name()).await;
     let root = root.map_err(|error| match error.kind() {

@@ -5,18 +5,30 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use imgcopy::copy::{Event, Observer, Plan, Silent};
+use imgcopy::copy::{Event, Observer, Outcome, Plan, Silent};
 use imgcopy::image::{ImageManifest, Manifest};
 
 use crate::render;
 
+/// What is told on stdout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Told {
+    /// Nothing.
+    Nothing,
+    /// What is copied.
+    Copied,
+    /// The same, and of an image that is there already that it is.
+    CopiedOrSkipped,
+}
+
 /// Who tells it. The lines are those of what was planned; what comes after the layers is told when
 /// everything is done.
-pub(super) fn observer(quiet: bool, signatures: bool) -> Arc<dyn Observer> {
-    match quiet {
-        true => Silent::new(),
-        false => Arc::new(Lines {
+pub(super) fn observer(told: Told, signatures: bool) -> Arc<dyn Observer> {
+    match told {
+        Told::Nothing => Silent::new(),
+        Told::Copied | Told::CopiedOrSkipped => Arc::new(Lines {
             signatures,
+            skips: told == Told::CopiedOrSkipped,
             began: AtomicBool::new(false),
         }),
     }
@@ -25,6 +37,8 @@ pub(super) fn observer(quiet: bool, signatures: bool) -> Arc<dyn Observer> {
 struct Lines {
     /// Whether it is said that signatures are looked for.
     signatures: bool,
+    /// Whether nothing is told of the pieces of an image that is there already.
+    skips: bool,
     /// A copy may begin anew.
     began: AtomicBool,
 }
@@ -33,7 +47,11 @@ impl Observer for Lines {
     fn event(&self, event: &Event<'_>) {
         match event {
             Event::Planned(plan) if !self.began.swap(true, Ordering::Relaxed) => {
-                render::lines(&begin(plan, self.signatures));
+                let mut lines = begin(plan, self.signatures);
+                if self.skips && plan.is_empty() {
+                    lines.truncate(usize::from(self.signatures));
+                }
+                render::lines(&lines);
             }
             _ => {}
         }
@@ -41,20 +59,24 @@ impl Observer for Lines {
 }
 
 /// The last lines of a copy.
-pub(super) fn end(is_list: bool, quiet: bool) {
-    let last = match is_list {
-        true => [
+pub(super) fn end(is_list: bool, told: Told, outcome: &Outcome) {
+    let wrote_nothing = outcome.moved == 0 && outcome.mounted == 0 && outcome.manifests == 0;
+    let last: &[&str] = match (told, is_list) {
+        (Told::Nothing, _) => return,
+        (Told::CopiedOrSkipped, _) if wrote_nothing => {
+            &["Skipping: image already present at destination"]
+        }
+        (_, true) => &[
             "Writing manifest list to image destination",
             "Storing list signatures",
         ],
-        false => [
+        (_, false) => &[
             "Writing manifest to image destination",
             "Storing signatures",
         ],
     };
-    if !quiet {
-        render::lines(&last.map(String::from));
-    }
+    let last: Vec<String> = last.iter().map(ToString::to_string).collect();
+    render::lines(&last);
 }
 
 fn begin(plan: &Plan, signatures: bool) -> Vec<String> {

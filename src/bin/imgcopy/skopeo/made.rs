@@ -6,7 +6,7 @@ use imgcopy::image::{Compression, Format, MediaKind, MediaType, Platform, Refere
 use imgcopy::store::Promise;
 use imgcopy::store::compress::Coding;
 
-use super::options::CopyArgs;
+use super::options::{CopyArgs, MakingArgs};
 use super::told::Fatal;
 
 /// How layers and manifests change on their way.
@@ -82,7 +82,7 @@ enum Wants {
 }
 
 /// What a place wants if it is not told otherwise.
-fn wants(args: &CopyArgs, destination: &Reference) -> Result<Wants, Fatal> {
+fn wants(args: &MakingArgs, destination: &Reference) -> Result<Wants, Fatal> {
     let accepts_plain = args.dest_oci_accept_uncompressed_layers;
     Ok(match destination {
         Reference::Dir { .. } => match (args.dest_compress, args.dest_decompress) {
@@ -106,7 +106,7 @@ fn wants(args: &CopyArgs, destination: &Reference) -> Result<Wants, Fatal> {
 /// # Errors
 /// If what they ask for cannot be done.
 pub(super) fn making(
-    args: &CopyArgs,
+    args: &MakingArgs,
     promise: Promise,
     source: &Reference,
     destination: &Reference,
@@ -162,7 +162,7 @@ pub(super) fn making(
 }
 
 /// How layers are compressed, if that was said.
-fn coding(args: &CopyArgs) -> Result<Option<Coding>, Fatal> {
+fn coding(args: &MakingArgs) -> Result<Option<Coding>, Fatal> {
     let method = match args.dest_compress_format.as_deref() {
         None => None,
         Some("gzip") => Some(Compression::Gzip),
@@ -205,7 +205,7 @@ mod tests {
             true => Promise::ImageId,
             false => Promise::Digest,
         };
-        making(&args, promise, &parsed(source), &parsed(destination))
+        making(&args.making, promise, &parsed(source), &parsed(destination))
             .unwrap_or_else(|fatal| panic!("{fatal:?}"))
     }
 

@@ -22,6 +22,7 @@
 mod config;
 mod copy;
 mod document;
+mod image;
 mod inspect;
 mod lines;
 mod login;
@@ -30,6 +31,7 @@ mod options;
 mod place;
 mod policy;
 mod sides;
+mod sync;
 mod template;
 mod told;
 mod usage;
@@ -112,7 +114,7 @@ async fn verb(global: Global, verb: Option<Verb>) -> told::Ended {
         Some(Verb::ManifestDigest(args)) => verbs::manifest_digest(&args),
         Some(Verb::Login(args)) => login::login(args).await,
         Some(Verb::Logout(args)) => login::logout(args).await,
-        Some(Verb::Sync(_)) => Err(Fatal::not_there("sync", "copy the images one by one")),
+        Some(Verb::Sync(args)) => sync::sync(&global, *args).await,
         Some(Verb::StandaloneSign(_)) => Err(unsigned("standalone-sign")),
         Some(Verb::StandaloneVerify(_)) => Err(unsigned("standalone-verify")),
         Some(Verb::GenerateSigstoreKey(_)) => Err(unsigned("generate-sigstore-key")),

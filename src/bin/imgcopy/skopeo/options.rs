@@ -8,6 +8,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use super::sides::{Dest, Only, SideArgs, Src};
+use super::sync::SyncArgs;
+use super::told::Fatal;
 use super::usage::{go_duration, go_int};
 
 /// Various operations with container images and container image registries, by imgcopy
@@ -92,8 +94,8 @@ pub(super) enum Verb {
     StandaloneVerify(Rest),
     #[command(hide = true)]
     GenerateSigstoreKey(Rest),
-    #[command(hide = true)]
-    Sync(Rest),
+    /// Synchronize one or more images from one location to another
+    Sync(Box<SyncArgs>),
 }
 
 /// Whatever follows a verb that is not there.
@@ -133,14 +135,6 @@ pub(super) struct CopyArgs {
     #[arg(long, value_name = "PATH", allow_hyphen_values = true)]
     pub(super) digestfile: Option<PathBuf>,
 
-    /// MANIFEST TYPE (oci or v2s2) to use in the destination
-    #[arg(short, long, value_name = "TYPE")]
-    pub(super) format: Option<String>,
-
-    /// Preserve digests of images and lists
-    #[arg(long)]
-    pub(super) preserve_digests: bool,
-
     /// Suppress output information when copying images
     #[arg(short, long)]
     pub(super) quiet: bool,
@@ -152,6 +146,38 @@ pub(super) struct CopyArgs {
     /// The number of times to possibly retry
     #[arg(long, value_name = "N", default_value = "0", allow_hyphen_values = true, value_parser = go_int)]
     pub(super) retry_times: u32,
+
+    /// Makes no difference: layers that the registry has are not uploaded
+    #[arg(long)]
+    dest_precompute_digests: bool,
+
+    #[command(flatten)]
+    pub(super) making: MakingArgs,
+
+    #[command(flatten)]
+    pub(super) source: SideArgs<Src>,
+
+    #[command(flatten)]
+    pub(super) destination: SideArgs<Dest>,
+
+    #[command(flatten)]
+    pub(super) secrets: SecretArgs,
+}
+
+/// How layers and manifests change on their way.
+#[derive(Args, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "they are flags of a command line"
+)]
+pub(super) struct MakingArgs {
+    /// MANIFEST TYPE (oci or v2s2) to use in the destination
+    #[arg(short, long, value_name = "TYPE")]
+    pub(super) format: Option<String>,
+
+    /// Preserve digests of images and lists
+    #[arg(long)]
+    pub(super) preserve_digests: bool,
 
     /// Compress layers when saving to a directory using the 'dir' transport
     #[arg(long)]
@@ -172,19 +198,6 @@ pub(super) struct CopyArgs {
     /// Allow uncompressed layers when saving to an OCI image using the 'oci' transport
     #[arg(long)]
     pub(super) dest_oci_accept_uncompressed_layers: bool,
-
-    /// Makes no difference: layers that the registry has are not uploaded
-    #[arg(long)]
-    dest_precompute_digests: bool,
-
-    #[command(flatten)]
-    pub(super) source: SideArgs<Src>,
-
-    #[command(flatten)]
-    pub(super) destination: SideArgs<Dest>,
-
-    #[command(flatten)]
-    pub(super) secrets: SecretArgs,
 }
 
 /// What this version refuses.
@@ -216,8 +229,11 @@ pub(super) struct SecretArgs {
 }
 
 impl SecretArgs {
-    /// The first option that was given of those that are not there.
-    pub(super) fn refused(&self) -> Option<&'static str> {
+    /// Refuses what is not done.
+    ///
+    /// # Errors
+    /// Naming the first such option.
+    pub(super) fn check(&self) -> Result<(), Fatal> {
         let given = [
             ("--decryption-key", !self.decryption_key.is_empty()),
             ("--encryption-key", !self.encryption_key.is_empty()),
@@ -234,8 +250,13 @@ impl SecretArgs {
                 self.sign_passphrase_file.is_some(),
             ),
         ];
-        let given = given.into_iter().find(|(_, given)| *given);
-        given.map(|(option, _)| option)
+        match given.into_iter().find(|(_, given)| *given) {
+            Some((option, _)) => {
+                let why = "imgcopy neither encrypts nor signs";
+                Err(Fatal::no_option(option, why))
+            }
+            None => Ok(()),
+        }
     }
 }
 

@@ -5,10 +5,10 @@ use std::fmt::Display;
 use imgcopy::error::{Error, ErrorKind};
 use imgcopy::image::{Descriptor, Digest, MediaKind, Name, Reference, RepoTag};
 use imgcopy::inspect;
-use imgcopy::store::registry::Registries;
-use imgcopy::store::{Source, open_source};
+use imgcopy::store::Source;
 
 use super::told::{Fatal, chain};
+use crate::places::End;
 
 /// What skopeo knows; imgcopy's own parser says which of them it has.
 const TRANSPORTS: [&str; 10] = [
@@ -85,7 +85,7 @@ pub(super) fn full(name: &impl Display) -> String {
 /// What skopeo says of it.
 pub(super) async fn opened(
     reference: &Reference,
-    registries: &Registries,
+    end: &End,
 ) -> Result<(Box<dyn Source>, Descriptor), Fatal> {
     let opening = "initializing source";
     let (opening_image, is_dir) = match reference {
@@ -95,7 +95,7 @@ pub(super) async fn opened(
     };
     let fails =
         |doing: &str, why: String| Fatal::new(format!("{doing} {}: {why}", shown(reference)));
-    let source = open_source(reference, registries).map_err(|error| {
+    let source = end.open_source(reference).map_err(|error| {
         let doing = if is_dir { opening_image } else { opening };
         fails(doing, no_place(reference, &error))
     })?;
@@ -151,6 +151,23 @@ pub(super) fn no_image(reference: &Reference) -> String {
 pub(super) fn named(reference: &Reference) -> String {
     let text = reference.to_string();
     text.trim_start_matches("docker://").to_string()
+}
+
+/// The repository of a reference to a registry, in full.
+pub(super) fn repository(reference: &Reference) -> String {
+    match reference {
+        Reference::Docker { repository, .. } => repository.to_string(),
+        other => other.to_string(),
+    }
+}
+
+/// Another image of the same repository; only registries have any.
+pub(super) fn renamed(reference: &Reference, name: Name) -> Option<Reference> {
+    let Reference::Docker { repository, .. } = reference else {
+        return None;
+    };
+    let repository = repository.clone();
+    Some(Reference::Docker { repository, name })
 }
 
 /// Whether a text names a tag or digest beside the repository.

@@ -3,17 +3,19 @@
 
 use std::marker::PhantomData;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, value_parser};
 
 use imgcopy::image::Reference;
-use imgcopy::store::registry::Registries;
 use imgcopy::store::registry::credentials::{Login as UserPassword, Secret};
+use imgcopy::store::registry::{Options, Registries};
 
 use super::told::Fatal;
 use super::usage::go_bool;
-use crate::places::Reached;
-use crate::reach::{Patience, Side};
+use crate::patience::Patience;
+use crate::places::{End, Reached};
+use crate::reach::{Side, is_remote};
 
 /// The names of one side's options.
 pub(super) trait Names: Clone + Send + Sync + 'static {
@@ -78,22 +80,25 @@ pub(super) struct SideArgs<N> {
     cert_dir: Option<PathBuf>,
     tls_verify: Option<bool>,
     daemon_host: Option<String>,
-    blob_dir: Option<String>,
+    blob_dir: Option<PathBuf>,
     names: PhantomData<N>,
 }
 
 impl<N: Names> SideArgs<N> {
-    /// Refuses what is not done, and finds out who to be.
+    /// Refuses what says something about other places than registries and plain directories.
+    pub(super) fn registry_only(&self) -> Result<(), Fatal> {
+        let given = [
+            (self.daemon_host.is_some(), N::DAEMON_HOST),
+            (self.blob_dir.is_some(), N::BLOB_DIR),
+        ];
+        match given.into_iter().find(|(given, _)| *given) {
+            Some((_, option)) => Err(Fatal::new(format!("unknown flag: --{option}"))),
+            None => Ok(()),
+        }
+    }
+
+    /// Finds out who to be.
     pub(super) fn checked(&self) -> Result<Checked<'_>, Fatal> {
-        if self.daemon_host.is_some() {
-            let option = format!("--{}", N::DAEMON_HOST);
-            return Err(Fatal::no_option(&option, "no Docker daemon can be reached"));
-        }
-        if self.blob_dir.is_some() {
-            let option = format!("--{}", N::BLOB_DIR);
-            let why = "each OCI directory holds its own blobs";
-            return Err(Fatal::no_option(&option, why));
-        }
         let creds = self.login()?;
         let token = self.token.as_ref().filter(|_| creds.is_none());
         Ok(Checked {
@@ -103,6 +108,11 @@ impl<N: Names> SideArgs<N> {
             authfile: self.authfile.as_ref(),
             cert_dir: self.cert_dir.as_ref(),
             tls_verify: self.tls_verify,
+            daemon_host: self.daemon_host.as_ref().filter(|host| !host.is_empty()),
+            blob_dir: self
+                .blob_dir
+                .as_ref()
+                .filter(|it| !it.as_os_str().is_empty()),
         })
     }
 
@@ -149,6 +159,7 @@ fn parsed(creds: &str) -> Result<UserPassword, Fatal> {
 }
 
 /// One side, and who to be there.
+#[derive(Clone)]
 pub(super) struct Checked<'a> {
     creds: Option<UserPassword>,
     no_creds: bool,
@@ -156,11 +167,31 @@ pub(super) struct Checked<'a> {
     authfile: Option<&'a PathBuf>,
     cert_dir: Option<&'a PathBuf>,
     tls_verify: Option<bool>,
+    daemon_host: Option<&'a String>,
+    blob_dir: Option<&'a PathBuf>,
 }
 
 impl<'a> Checked<'a> {
+    /// The same with what a file says of one registry instead.
+    pub(super) fn with(
+        &self,
+        creds: Option<UserPassword>,
+        cert_dir: Option<&'a PathBuf>,
+        tls_verify: Option<bool>,
+    ) -> Self {
+        let own = self.clone();
+        Self {
+            no_creds: self.no_creds && creds.is_none(),
+            token: self.token.filter(|_| creds.is_none()),
+            creds: creds.or(own.creds),
+            cert_dir: cert_dir.or(self.cert_dir),
+            tls_verify: tls_verify.or(self.tls_verify),
+            ..own
+        }
+    }
+
     /// As imgcopy has it; `authfile` is that of both sides.
-    fn side(&'a self, authfile: Option<&'a PathBuf>) -> Side<'a> {
+    pub(super) fn side(&'a self, authfile: Option<&'a PathBuf>) -> Side<'a> {
         Side {
             creds: self.creds.as_ref(),
             password_stdin: false,
@@ -169,30 +200,33 @@ impl<'a> Checked<'a> {
             authfile: self.authfile.or(authfile),
             tls_verify: self.tls_verify,
             cert_dir: self.cert_dir,
+            daemon_host: self.daemon_host,
+            blob_dir: self.blob_dir,
         }
     }
 
-    /// The registries of both sides of a copy.
+    /// How both places of a copy are reached.
     pub(super) fn beside(
         &self,
         destination: &Checked<'_>,
         authfile: Option<&PathBuf>,
-        places: &[&Reference],
+        places: [&Reference; 2],
         retry_times: u32,
     ) -> Result<Reached, Fatal> {
-        let (source, destination) = (self.side(authfile), destination.side(authfile));
+        let sides = [&self.side(authfile), &destination.side(authfile)];
         let patience = Patience::of_times(retry_times);
-        Ok(Reached::between(places, &source, &destination, &patience)?)
+        let [from, to] = places;
+        Ok(Reached::between(&[from], to, sides, &patience)?)
     }
 
-    /// The registries of one place.
-    pub(super) fn registries(
-        &self,
-        place: &Reference,
-        retry_times: u32,
-    ) -> Result<Registries, Fatal> {
+    /// How the one place of a verb is reached.
+    pub(super) fn end(&self, place: &Reference, retry_times: u32) -> Result<End, Fatal> {
         let (side, patience) = (self.side(None), Patience::of_times(retry_times));
-        Ok(Reached::between(&[place], &side, &side, &patience)?.source)
+        let options = match is_remote(place) {
+            true => side.options(&patience)?,
+            false => Options::bare(),
+        };
+        Ok(side.end(&[place], Arc::new(Registries::new(options)))?)
     }
 }
 
@@ -230,8 +264,16 @@ impl<N: Names> Args for SideArgs<N> {
                 "Certificates of the registry: *.crt, *.cert, *.key",
             ),
             tls,
-            value(N::DAEMON_HOST, "HOST", "Not there yet").hide(true),
-            value(N::BLOB_DIR, "DIRECTORY", "Not there yet").hide(true),
+            value(
+                N::DAEMON_HOST,
+                "HOST",
+                "The Docker engine of docker-daemon:",
+            ),
+            file(
+                N::BLOB_DIR,
+                "DIRECTORY",
+                "Where the blobs of an oci: place are",
+            ),
         ])
     }
 
@@ -254,7 +296,7 @@ impl<N: Names> FromArgMatches for SideArgs<N> {
             cert_dir: file(N::CERT_DIR),
             tls_verify: matches.get_one::<bool>(N::TLS_VERIFY).copied(),
             daemon_host: text(N::DAEMON_HOST),
-            blob_dir: text(N::BLOB_DIR),
+            blob_dir: file(N::BLOB_DIR),
             names: PhantomData,
         })
     }

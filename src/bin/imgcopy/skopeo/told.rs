@@ -22,6 +22,11 @@ impl Fatal {
         Self(what.into())
     }
 
+    /// The text.
+    pub(super) fn text(&self) -> &str {
+        &self.0
+    }
+
     /// The same with something in front, as Go wraps errors.
     pub(super) fn of(what: &str, error: &Error) -> Self {
         Self(format!("{what}: {}", chain(error)))
@@ -56,12 +61,27 @@ pub(super) fn chain(error: &Error) -> String {
 }
 
 pub(super) fn fatal(fatal: &Fatal) -> ExitCode {
-    log("fatal", "FATA", &fatal.0);
+    log(("fatal", "FATA"), &fatal.0, &[]);
     ExitCode::FAILURE
 }
 
+/// More of what is logged: the names in alphabetical order.
+pub(super) type Fields<'a> = [(&'a str, &'a str)];
+
 pub(super) fn warn(what: &str) {
-    log("warning", "WARN", what);
+    warn_of(what, &[]);
+}
+
+pub(super) fn warn_of(what: &str, fields: &Fields<'_>) {
+    log(("warning", "WARN"), what, fields);
+}
+
+pub(super) fn error(what: &str, fields: &Fields<'_>) {
+    log(("error", "ERRO"), what, fields);
+}
+
+pub(super) fn info(what: &str, fields: &Fields<'_>) {
+    log(("info", "INFO"), what, fields);
 }
 
 /// Scripts that look for a number find 1.9.3, whose contract this is, and then imgcopy's own version.
@@ -70,16 +90,31 @@ pub(super) fn version() -> ExitCode {
     render::line(&format!("skopeo version 1.9.3-imgcopy-{own}"))
 }
 
-fn log(level: &str, short: &str, what: &str) {
+fn log((level, short): (&str, &str), what: &str, fields: &Fields<'_>) {
+    let mut more = String::new();
+    for (name, value) in fields {
+        let _ = write!(more, " {name}={}", field(value));
+    }
     // The log of skopeo tells time only for machines; on a terminal the seconds since it began.
     render::tell(&match std::io::stderr().is_terminal() {
-        true => format!("{short}[0000] {what}"),
+        true if more.is_empty() => format!("{short}[0000] {what}"),
+        true => format!("{short}[0000] {what:<44}{more}"),
         false => {
             let since = SystemTime::now().duration_since(UNIX_EPOCH);
             let now = utc(since.map_or(0, |since| since.as_secs()));
-            format!("time=\"{now}\" level={level} msg={}", quoted(what))
+            let what = quoted(what);
+            format!("time=\"{now}\" level={level} msg={what}{more}")
         }
     });
+}
+
+/// A value as the log of skopeo has it: quoted where it could be misread.
+fn field(value: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._/@^+".contains(c);
+    match value.chars().all(is_plain) {
+        true => value.to_string(),
+        false => quoted(value),
+    }
 }
 
 /// As Go quotes a text (`%q`).

@@ -11,7 +11,7 @@ use crate::render;
 
 /// Flags that may be written `--flag=true` and `--flag=false`: of all verbs, because none means
 /// something else by one of these.
-const FLAGS: [&str; 18] = [
+const FLAGS: [&str; 21] = [
     "all",
     "config",
     "debug",
@@ -20,8 +20,10 @@ const FLAGS: [&str; 18] = [
     "dest-no-creds",
     "dest-oci-accept-uncompressed-layers",
     "dest-precompute-digests",
+    "dry-run",
     "get-login",
     "insecure-policy",
+    "keep-going",
     "no-creds",
     "no-tags",
     "password-stdin",
@@ -29,6 +31,7 @@ const FLAGS: [&str; 18] = [
     "quiet",
     "raw",
     "remove-signatures",
+    "scoped",
     "src-no-creds",
 ];
 

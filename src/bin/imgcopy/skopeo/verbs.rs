@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use imgcopy::error::ErrorKind;
 use imgcopy::image::{Digest, MANIFEST_LIMIT, Name, Reference, Tag};
 use imgcopy::inspect;
-use imgcopy::store::{open_source, open_to_delete};
+use imgcopy::store::open_to_delete;
 
 use super::copy::system;
 use super::document::{Listing, go_json};
@@ -33,11 +33,9 @@ pub(super) async fn list_tags(args: OneArgs) -> Ended {
         }
     }
     let reference = place::parsed(&text).map_err(Fatal::new)?;
-    let registries = args
-        .side
-        .checked()?
-        .registries(&reference, args.retry_times)?;
-    let source = open_source(&reference, &registries)
+    let end = args.side.checked()?.end(&reference, args.retry_times)?;
+    let source = end
+        .open_source(&reference)
         .map_err(|error| Fatal::new(place::no_place(&reference, &error)))?;
     let names = source.names().await.map_err(|error| match &reference {
         Reference::Docker { .. } => Fatal::of("Error listing repository tags", &error),
@@ -66,11 +64,8 @@ pub(super) async fn delete(args: OneArgs) -> Ended {
             "Deleting images not implemented for {transport}: images"
         )));
     }
-    let registries = args
-        .side
-        .checked()?
-        .registries(&reference, args.retry_times)?;
-    let place = open_to_delete(&reference, &registries)
+    let end = args.side.checked()?.end(&reference, args.retry_times)?;
+    let place = open_to_delete(&reference, &end.registries)
         .map_err(|error| Fatal::new(place::no_place(&reference, &error)))?;
     let name = reference.name();
     let missing = || {
