@@ -167,6 +167,15 @@ pub async fn copy_all(jobs: &[Job<'_>], observer: &Arc<dyn Observer>) -> Result<
     Ok(outcomes)
 }
 
+/// Copies an image as [`copy`] does, but leaves the destination for the caller to finish: it may get
+/// other images as well.
+///
+/// # Errors
+/// As [`copy`].
+pub async fn transfer(job: &Job<'_>, observer: &Arc<dyn Observer>) -> Result<Outcome> {
+    repeated(job, observer, true).await
+}
+
 /// Copies an image alone, as a part of a larger copy.
 async fn copy_alone(job: &Job<'_>, observer: &Arc<dyn Observer>) -> Result<Outcome> {
     repeated(job, observer, false).await

@@ -380,6 +380,6 @@ impl Drop for Stop {
 }
 
 /// What a mutex guards here is whole after every step, so a thread that died left no damage.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

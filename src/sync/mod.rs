@@ -1,6 +1,193 @@
-//! Many copies: what a file says ([`config`]), which tags that means ([`select`]), and what came of it
-//! ([`report`]).
+//! Many copies: what a `sync.yaml` wants, done in one run.
+//!
+//! ```text
+//! config (what the file means)  ->  choose (which tags)  ->  routes (what goes where)
+//!     ->  ask and decide (what has changed)  ->  bring (copy it)  ->  report
+//! ```
+//!
+//! Each image is a future of its own that asks, decides and copies. Lanes, one for each pair of hosts,
+//! say how many of them are at work, and the registries' gates how many requests are on their way; so
+//! a slow host holds up nobody else, and questions never wait for blobs.
 
+mod archives;
+mod ask;
+mod bring;
+mod choose;
 pub mod config;
+mod decide;
+mod lanes;
+mod lock;
+mod places;
 pub mod report;
+mod routes;
+mod rows;
+mod run;
 pub mod select;
+mod shard;
+
+use std::num::NonZeroUsize;
+use std::sync::Mutex;
+use std::time::{Instant, SystemTime};
+
+use crate::error::Result;
+use config::{Config, Problem};
+use lanes::{Health, Lanes};
+use report::Report;
+use run::Run;
+
+pub use decide::{Decision, Known, decide};
+pub use lock::Lock;
+pub use places::Places;
+pub use routes::{Route, routes};
+pub use run::{Listener, Told};
+pub use shard::Shard;
+
+/// How a run is to be.
+#[derive(Debug, Clone)]
+pub struct How {
+    /// The file that says what to copy, for the report.
+    pub file: Option<String>,
+    /// Nothing is copied: what would be done is asked and told.
+    pub dry_run: bool,
+    /// Tags that never change are looked at as well, and archives are written anew.
+    pub deep: bool,
+    /// Which share of the work is this machine's.
+    pub shard: Option<Shard>,
+    /// What is copied instead of what the tags stand for now.
+    pub lock: Option<Lock>,
+    /// Which routes are wanted, if not all.
+    pub only: Only,
+    /// When it ends, at the latest. What is not done by then is put off.
+    pub deadline: Option<Instant>,
+    /// How many threads compress; one for each core by default.
+    pub threads: Option<NonZeroUsize>,
+    /// What time it is, for names with a date.
+    pub now: SystemTime,
+}
+
+impl Default for How {
+    fn default() -> Self {
+        Self {
+            file: None,
+            dry_run: false,
+            deep: false,
+            shard: None,
+            lock: None,
+            only: Only::default(),
+            deadline: None,
+            threads: None,
+            now: SystemTime::now(),
+        }
+    }
+}
+
+/// Which routes of a file are wanted.
+#[derive(Debug, Clone, Default)]
+pub struct Only {
+    /// Those whose source or target fits this pattern. Without one, all.
+    pub pattern: Option<select::Pattern>,
+    /// Those to one of these targets, as a report names them. Without any, all.
+    pub targets: Option<std::collections::BTreeSet<String>>,
+}
+
+/// What became of a run.
+#[derive(Debug)]
+pub enum Ended {
+    /// It was done, as far as that was possible.
+    Run(Report),
+    /// The file asks for what cannot be meant; nothing was copied.
+    Problems(Vec<Problem>),
+}
+
+/// Does what a configuration says. Whatever fails is a row of the report: the others go on.
+///
+/// # Errors
+/// Only what has nothing to do with any image.
+pub async fn sync(
+    config: &Config,
+    places: &Places,
+    how: &How,
+    told: &Listener<'_>,
+) -> Result<Ended> {
+    let begun = Instant::now();
+    let health = Health::default();
+    let chosen = choose::choose(&config.entries, places, &health, how.lock.as_ref()).await;
+    let (chosen, routes) = match chosen.and_then(|chosen| {
+        let routes = routes(&config.entries, &chosen.images, how.shard)?;
+        Ok((chosen, routes))
+    }) {
+        Ok(found) => found,
+        Err(problems) => return Ok(Ended::Problems(problems)),
+    };
+    let routes = how.only.of(&config.entries, routes);
+    let empty = |route: &Route| route.targets.iter().map(|_| None).collect();
+    let run = Run {
+        config,
+        places,
+        routes: &routes,
+        how,
+        lanes: Lanes::default(),
+        health,
+        shared: run::Shared::default(),
+        ended: Mutex::new(routes.iter().map(empty).collect()),
+        told,
+    };
+    told(&Told::Begins {
+        images: routes.len(),
+        targets: routes.iter().map(|route| route.targets.len()).sum(),
+    });
+    match how.deadline {
+        Some(deadline) => {
+            // What is dropped is told by its rows.
+            let _ = tokio::time::timeout_at(deadline.into(), run.all()).await;
+        }
+        None => run.all().await,
+    }
+    if !how.dry_run {
+        run.finish().await;
+    }
+    Ok(Ended::Run(run.report(&chosen.failed, begun.elapsed())))
+}
+
+/// Asks what every chosen tag of a registry stands for now.
+///
+/// # Errors
+/// The first that cannot be told: a lock is whole or nothing.
+pub async fn lock(config: &Config, places: &Places) -> Result<Result<Lock, Vec<Problem>>> {
+    let health = Health::default();
+    let chosen = match choose::choose(&config.entries, places, &health, None).await {
+        Ok(chosen) => chosen,
+        Err(problems) => return Ok(Err(problems)),
+    };
+    if let Some((_, error)) = chosen.failed.into_iter().next() {
+        return Err(error);
+    }
+    lock::of(&config.entries, &chosen.images, places, &health)
+        .await
+        .map(Ok)
+}
+
+impl Only {
+    fn of(&self, entries: &[config::Entry], routes: Vec<Route>) -> Vec<Route> {
+        let wanted = |route: &Route, target: &config::Target| {
+            let target = target.to_string();
+            let fits = self.pattern.as_ref().is_none_or(|pattern| {
+                let from = entries.get(route.entry).map(|entry| entry.from.to_string());
+                pattern.is_match(&target) || from.is_some_and(|from| pattern.is_match(&from))
+            });
+            fits && self
+                .targets
+                .as_ref()
+                .is_none_or(|targets| targets.contains(&target))
+        };
+        let trimmed = routes.into_iter().map(|mut route| {
+            let targets = std::mem::take(&mut route.targets);
+            route.targets = targets
+                .into_iter()
+                .filter(|target| wanted(&route, target))
+                .collect();
+            route
+        });
+        trimmed.filter(|route| !route.targets.is_empty()).collect()
+    }
+}

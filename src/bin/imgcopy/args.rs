@@ -4,12 +4,12 @@ use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 
-use imgcopy::copy::Fallback;
-use imgcopy::image::{Compression, Reference, Tag};
+use imgcopy::image::{Reference, Tag};
 
 use crate::cache::CacheArgs;
+use crate::choices::{Format, ManifestFormat, Method, Progress};
 use crate::config::ConfigArgs;
 use crate::login::{LoginArgs, LogoutArgs};
 use crate::platforms::{PlatformArgs, SelectionArgs};
@@ -17,6 +17,7 @@ use crate::reach::{BothSides, OneSide};
 use crate::referrers::CompanionArgs;
 use crate::report::ReportArgs;
 use crate::shell::{CompletionsArgs, ManArgs};
+use crate::sync::{LockArgs, SyncArgs};
 use crate::upkeep::{DeleteArgs, GcArgs, TagArgs};
 
 /// Copies container images: plans first, then streams only what is missing, every byte verified
@@ -67,6 +68,10 @@ impl Cli {
         if is_copy {
             args.insert(begin, "copy".into());
         }
+        let is_plan = args.get(begin).is_some_and(|first| first == "plan");
+        if is_plan && args.iter().any(|arg| crate::sync::is_file(arg)) {
+            args.splice(begin..=begin, ["sync".into(), "--dry-run".into()]);
+        }
         Self::try_parse_from(args)
     }
 }
@@ -79,7 +84,12 @@ pub(crate) enum Verb {
         override_usage = "imgcopy copy [OPTIONS] SOURCE... DESTINATION"
     )]
     Copy(CopyArgs),
-    /// Show what a copy would do, and why; nothing is moved
+    /// Copy what a file says: mirroring jobs
+    Sync(Box<SyncArgs>),
+    /// Write down which digests a file's tags stand for, for sync --locked
+    #[command(hide = true)]
+    Lock(LockArgs),
+    /// Show what a copy or a file's copies would do, and why; nothing is moved
     Plan(PlanArgs),
     /// Show what an image is
     Inspect(InspectArgs),
@@ -330,64 +340,4 @@ pub(crate) struct VerifyArgs {
 
     #[command(flatten)]
     pub(crate) reach: OneSide,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Method {
-    Gzip,
-    Zstd,
-    None,
-}
-
-impl From<Method> for Compression {
-    fn from(method: Method) -> Self {
-        match method {
-            Method::Gzip => Compression::Gzip,
-            Method::Zstd => Compression::Zstd,
-            Method::None => Compression::None,
-        }
-    }
-}
-
-/// In whose words manifests are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ManifestFormat {
-    /// OCI's
-    Oci,
-    /// Docker's, of today
-    V2s2,
-    /// As they are; another one only where a registry refuses that
-    Auto,
-}
-
-impl ManifestFormat {
-    /// The format that was asked for, and what is done where a registry does not take the image.
-    pub(crate) fn meaning(typed: Option<Self>) -> (Option<imgcopy::image::Format>, Fallback) {
-        match typed {
-            None => (None, Fallback::default()),
-            Some(Self::Oci) => (Some(imgcopy::image::Format::Oci), Fallback::Never),
-            Some(Self::V2s2) => (Some(imgcopy::image::Format::V2s2), Fallback::Never),
-            Some(Self::Auto) => (None, Fallback::Always),
-        }
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
-    Table,
-    Json,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Progress {
-    /// Bars on a terminal, else lines
-    Auto,
-    /// A bar for each blob in flight
-    Bar,
-    /// A line for each blob
-    Plain,
-    /// A JSON object for each event
-    Json,
-    /// Nothing but the summary
-    None,
 }

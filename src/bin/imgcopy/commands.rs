@@ -10,8 +10,9 @@ use imgcopy::inspect;
 use imgcopy::store::Source;
 
 use crate::args::{
-    CopyArgs, DigestArgs, Format, InspectArgs, ListTagsArgs, PlanArgs, TagsArgs, VerifyArgs,
+    CopyArgs, DigestArgs, InspectArgs, ListTagsArgs, PlanArgs, TagsArgs, VerifyArgs,
 };
+use crate::choices::Format;
 use crate::jobs::{Jobs, cores};
 use crate::{progress, render, tables};
 

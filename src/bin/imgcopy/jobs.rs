@@ -9,8 +9,9 @@ use imgcopy::image::{Compression, Digest, Format, Name, Reference, RepoTag, Tag}
 use imgcopy::store::compress::Coding;
 use imgcopy::store::{Destination, Form, Promise, Recompressed, Source};
 
-use crate::args::{JobArgs, ManifestFormat};
+use crate::args::JobArgs;
 use crate::cache;
+use crate::choices::ManifestFormat;
 use crate::commands::Failure;
 use crate::places::Reached;
 

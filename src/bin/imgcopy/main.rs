@@ -2,6 +2,7 @@
 
 mod args;
 mod cache;
+mod choices;
 mod commands;
 mod config;
 mod failures;
@@ -17,6 +18,7 @@ mod render;
 mod report;
 mod shell;
 mod skopeo;
+mod sync;
 mod tables;
 mod upkeep;
 
@@ -120,6 +122,8 @@ async fn run(verb: Verb) -> Result<ExitCode, Failure> {
         Verb::Verify(args) => commands::verify(args).await,
         Verb::Delete(args) => upkeep::delete(args).await,
         Verb::Tag(args) => upkeep::tag(args).await,
+        Verb::Sync(args) => sync::sync(args).await,
+        Verb::Lock(args) => sync::lock(args).await,
         Verb::Gc(args) => upkeep::gc(args).await,
         Verb::Cache(args) => cache::cache(&args),
         Verb::Config(args) => Ok(config::config(&args)),

@@ -44,6 +44,13 @@ impl Patience {
         }
     }
 
+    /// With what files and the environment say, and nothing else.
+    pub(crate) fn options(&self) -> imgcopy::error::Result<Options> {
+        let mut options = Options::of_process()?;
+        self.set(&mut options);
+        Ok(options)
+    }
+
     /// As registries are asked.
     pub(crate) fn set(&self, options: &mut Options) {
         options.retry.times = self.retry_times;
@@ -57,7 +64,7 @@ impl Patience {
 }
 
 /// `500ms`, `60s`, `5m`, `1h`; a bare number is seconds.
-fn duration(text: &str) -> std::result::Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> std::result::Result<Duration, String> {
     let at = text
         .find(|c: char| !c.is_ascii_digit() && c != '.')
         .unwrap_or(text.len());

@@ -10,7 +10,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use imgcopy::copy::{Event, Observer, Silent};
 use imgcopy::image::{Descriptor, Digest};
 
-use crate::args::Progress;
+use crate::choices::Progress;
 use crate::render::{size, tell};
 use crate::tables::kind;
 

@@ -272,3 +272,13 @@ impl From {
         }
     }
 }
+
+impl fmt::Display for From {
+    /// As it is written in `from`, completed.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            From::Registry(repository) => repository.fmt(f),
+            From::Local(reference) => reference.fmt(f),
+        }
+    }
+}

@@ -9,7 +9,7 @@ impl Report {
     pub fn lines(&self) -> Vec<String> {
         let mut lines: Vec<String> = Vec::new();
         let changed = self.rows.iter().filter(|row| row.status.is_change());
-        lines.extend(changed.map(changed_line));
+        lines.extend(changed.map(Row::line));
         let left = [Status::Kept, Status::Skipped, Status::Deferred];
         for status in left {
             lines.extend(self.rows_with(status).map(reasoned_line));
@@ -62,15 +62,18 @@ impl Report {
     }
 }
 
-fn changed_line(row: &Row) -> String {
-    let to = row.after.as_ref().or(row.source_digest.as_ref());
-    let digests = match (&row.before, to) {
-        (Some(before), Some(to)) => format!("  {} -> {}", before.short(), to.short()),
-        (None, Some(to)) => format!("  {}", to.short()),
-        _ => String::new(),
-    };
-    let names = names(row);
-    format!("{:8} {names}{digests}  {}", row.status, size(row.bytes))
+impl Row {
+    /// The row as a line of a log: status, names, digests and size.
+    pub fn line(&self) -> String {
+        let to = self.after.as_ref().or(self.source_digest.as_ref());
+        let digests = match (&self.before, to) {
+            (Some(before), Some(to)) => format!("  {} -> {}", before.short(), to.short()),
+            (None, Some(to)) => format!("  {}", to.short()),
+            _ => String::new(),
+        };
+        let names = names(self);
+        format!("{:8} {names}{digests}  {}", self.status, size(self.bytes))
+    }
 }
 
 fn reasoned_line(row: &Row) -> String {

@@ -43,12 +43,23 @@ impl Pattern {
     pub(super) fn glob(text: &str) -> Result<Self, String> {
         Ok(Self {
             text: text.to_string(),
-            regex: compile(&format!(r"\A(?:{})\z", translated(text)?))?,
+            regex: compile(&format!(r"\A(?:{})\z", translated(text, "")?))?,
+        })
+    }
+
+    /// A glob for whole references: `*` also stands for slashes and colons.
+    ///
+    /// # Errors
+    /// A clause for people, if it is none.
+    pub fn of_references(text: &str) -> Result<Self, String> {
+        Ok(Self {
+            text: text.to_string(),
+            regex: compile(&format!(r"\A(?:{})\z", translated(text, "/:@+")?))?,
         })
     }
 
     /// Whether it fits the whole text.
-    pub(super) fn is_match(&self, text: &str) -> bool {
+    pub fn is_match(&self, text: &str) -> bool {
         self.regex.is_match(text.as_bytes())
     }
 }
@@ -74,8 +85,8 @@ fn compile(pattern: &str) -> Result<Regex, String> {
     })
 }
 
-/// A glob as a regular expression.
-fn translated(glob: &str) -> Result<String, String> {
+/// A glob as a regular expression; `also`: what it may hold besides the characters of tags.
+fn translated(glob: &str, also: &str) -> Result<String, String> {
     let mut pattern = String::new();
     let mut chars = glob.chars();
     while let Some(c) = chars.next() {
@@ -95,6 +106,8 @@ fn translated(glob: &str) -> Result<String, String> {
             }
             '.' => pattern.push_str(r"\."),
             c if c.is_ascii_alphanumeric() || matches!(c, '_' | '-') => pattern.push(c),
+            '+' if also.contains('+') => pattern.push_str(r"\+"),
+            c if also.contains(c) => pattern.push(c),
             c => {
                 let c = c.escape_debug();
                 return Err(format!(

@@ -54,6 +54,15 @@ impl NewArchive {
         Ok(Self::new(kind, place, Target::at(path)?))
     }
 
+    /// An archive at `path` that takes the place of the one that is there, once it is whole.
+    ///
+    /// # Errors
+    /// `Invalid` if what is there is no file.
+    pub fn replacing(kind: Kind, path: &Path) -> Result<Self> {
+        let place = format!("{}:{}", kind.transport(), path.display());
+        Ok(Self::new(kind, place, Target::replacing(path)?))
+    }
+
     /// An archive that goes to `stream`; errors call it `place`.
     pub fn into_stream(kind: Kind, place: String, stream: Box<dyn Write + Send>) -> Self {
         Self::new(kind, place, Target::Stream(Some(stream)))

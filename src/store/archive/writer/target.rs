@@ -17,8 +17,8 @@ use crate::image::STDIO;
 pub(super) enum Target {
     /// A file that is not there yet.
     New(PathBuf),
-    /// An empty file, which is replaced.
-    Empty(PathBuf),
+    /// A file that is replaced once the new one is whole.
+    Old(PathBuf),
     /// A FIFO or device.
     Pipe(PathBuf),
     /// Standard output.
@@ -56,7 +56,7 @@ impl Target {
             return Ok(Target::Pipe(path));
         }
         let what = match (kind.is_file(), metadata.len()) {
-            (true, 0) => return Ok(Target::Empty(path)),
+            (true, 0) => return Ok(Target::Old(path)),
             (true, _) => {
                 "it exists, and an archive is written in one piece: remove it, or choose another name"
             }
@@ -65,10 +65,18 @@ impl Target {
         Err(Error::new(ErrorKind::Invalid, what))
     }
 
+    /// Replaces a file, whatever is in it, once the new one is whole.
+    pub(super) fn replacing(path: &Path) -> Result<Self> {
+        match std::fs::metadata(path) {
+            Ok(metadata) if metadata.is_file() => Ok(Target::Old(path.to_path_buf())),
+            _ => Self::at(path),
+        }
+    }
+
     /// Opens it; a file is still without a name.
     pub(super) fn open(&mut self) -> Result<Out> {
         Ok(match self {
-            Target::New(path) | Target::Empty(path) => {
+            Target::New(path) | Target::Old(path) => {
                 let parent = parent(path);
                 let made = tempfile::Builder::new()
                     .prefix(".imgcopy-")
@@ -94,7 +102,7 @@ impl Target {
     pub(super) fn name(&self, file: NamedTempFile) -> Result<()> {
         let (path, named) = match self {
             Target::New(path) => (path, file.persist_noclobber(path)),
-            Target::Empty(path) => (path, file.persist(path)),
+            Target::Old(path) => (path, file.persist(path)),
             Target::Pipe(_) | Target::Stdout | Target::Stream(_) => return Ok(()),
         };
         named.map_err(|failed| match failed.error.kind() {

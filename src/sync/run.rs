@@ -1,0 +1,370 @@
+//! A run: everything that is wanted, each image as soon as its turn comes, and what failed once more.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt as _;
+use futures_util::future::join_all;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::OnceCell;
+
+use crate::copy::Outcome;
+use crate::error::{Error, ErrorKind, Result};
+use crate::image::{Digest, Tag};
+use crate::store::archive::{Kind, NewArchive};
+use crate::store::{Destination, Source, Store, locked};
+
+use super::ask::Asked;
+use super::bring::{Leader, Origin};
+use super::config::{Config, Entry, From, Place, Target};
+use super::decide::Decision;
+use super::lanes::{Health, Lane, Lanes};
+use super::places::Places;
+use super::routes::Route;
+
+/// What becomes of one image at one place.
+#[derive(Debug)]
+pub(super) struct Ended {
+    /// What was decided, if it came so far.
+    pub(super) decision: Option<Decision>,
+    /// What the tag stood for before.
+    pub(super) before: Option<Digest>,
+    /// What the image is called at its source, where that is known.
+    pub(super) source: Option<Digest>,
+    /// What was copied.
+    pub(super) outcome: Option<Outcome>,
+    /// Why it failed.
+    pub(super) error: Option<Error>,
+    /// How many requests it took.
+    pub(super) requests: u64,
+    /// How long it took.
+    pub(super) elapsed: Duration,
+    /// How often it was tried.
+    pub(super) attempts: usize,
+}
+
+/// Something that a run tells while it goes on.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Told<'t> {
+    /// So many images go to so many places.
+    Begins {
+        /// Images at their sources.
+        images: usize,
+        /// Names at destinations.
+        targets: usize,
+    },
+    /// An image is settled at a place, for now.
+    Ended {
+        /// The image and its place.
+        row: &'t super::report::Row,
+    },
+    /// What failed is tried once more.
+    Again {
+        /// How many.
+        targets: usize,
+    },
+}
+
+/// Whoever is told.
+pub type Listener<'l> = dyn Fn(&Told<'_>) + Send + Sync + 'l;
+
+/// One image on its way to one place.
+pub(super) struct Way<'w> {
+    pub(super) route: &'w Route,
+    pub(super) target: &'w Target,
+    pub(super) entry: &'w Entry,
+    pub(super) origin: &'w Origin,
+    /// What was opened for it alone: these know how much they were asked.
+    opened: Mutex<Vec<Arc<dyn Store>>>,
+}
+
+/// A run over some routes.
+pub(super) struct Run<'r> {
+    pub(super) config: &'r Config,
+    pub(super) places: &'r Places,
+    pub(super) routes: &'r [Route],
+    pub(super) how: &'r super::How,
+    pub(super) lanes: Lanes,
+    pub(super) health: Health,
+    pub(super) shared: Shared,
+    /// For each route and each of its targets.
+    pub(super) ended: Mutex<Vec<Vec<Option<Ended>>>>,
+    pub(super) told: &'r Listener<'r>,
+}
+
+/// Places that are opened once for all images.
+#[derive(Default)]
+pub(super) struct Shared {
+    sources: Mutex<BTreeMap<String, Arc<dyn Source>>>,
+    destinations: Mutex<BTreeMap<Place, Arc<dyn Destination>>>,
+    /// What repositories list, for tags that never change.
+    pub(super) lists: Mutex<BTreeMap<Place, Arc<OnceCell<Vec<Tag>>>>>,
+    /// Whether archives hold what is wanted.
+    pub(super) current: Mutex<BTreeMap<Place, Arc<OnceCell<bool>>>>,
+}
+
+impl Run<'_> {
+    /// Does everything, and what failed once more. Whoever drops it finds what was settled so far.
+    pub(super) async fn all(&self) {
+        let everything: Vec<(usize, Vec<usize>)> = (self.routes.iter().enumerate())
+            .map(|(position, route)| (position, (0..route.targets.len()).collect()))
+            .collect();
+        self.pass(&everything).await;
+        let again = self.worth_repeating();
+        if !again.is_empty() && !self.how.dry_run {
+            let targets = again.iter().map(|(_, targets)| targets.len()).sum();
+            (self.told)(&Told::Again { targets });
+            self.health.forget();
+            self.pass(&again).await;
+        }
+    }
+
+    async fn pass(&self, wanted: &[(usize, Vec<usize>)]) {
+        let mut running: FuturesUnordered<_> = wanted
+            .iter()
+            .map(|(position, targets)| self.route(*position, targets))
+            .collect();
+        while running.next().await.is_some() {}
+    }
+
+    /// What failed in a way that may be over by now.
+    fn worth_repeating(&self) -> Vec<(usize, Vec<usize>)> {
+        let ended = locked(&self.ended);
+        let failed = |targets: &Vec<Option<Ended>>| -> Vec<usize> {
+            let failed = targets.iter().enumerate().filter(|(_, ended)| {
+                let error = ended.as_ref().and_then(|ended| ended.error.as_ref());
+                error.is_some_and(may_pass)
+            });
+            failed.map(|(target, _)| target).collect()
+        };
+        let again = ended.iter().map(failed).enumerate();
+        again.filter(|(_, targets)| !targets.is_empty()).collect()
+    }
+
+    /// One image to everywhere it goes.
+    async fn route(&self, position: usize, targets: &[usize]) {
+        let route = self.routes.get(position);
+        let entry = route.and_then(|route| self.config.entries.get(route.entry));
+        let (Some(route), Some(entry)) = (route, entry) else {
+            return;
+        };
+        let origin = Origin::default();
+        let ways = targets.iter().filter_map(|index| {
+            let target = route.targets.get(*index)?;
+            let way = Way {
+                route,
+                target,
+                entry,
+                origin: &origin,
+                opened: Mutex::default(),
+            };
+            Some((*index, way))
+        });
+        let asked = ways.map(|(index, way)| async move {
+            let (asked, ended) = self.asked(&way).await;
+            (index, way, asked, ended)
+        });
+        let mut waiting = Vec::new();
+        for (index, way, asked, ended) in join_all(asked).await {
+            match asked.filter(|asked| asked.decision.copies() && !self.how.dry_run) {
+                Some(asked) => waiting.push((index, way, asked)),
+                None => self.settle(position, index, ended),
+            }
+        }
+        // Whoever can be read afterwards goes first, and the others read there.
+        waiting.sort_by_key(|(_, way, _)| !can_lead(&way.target.place));
+        let mut waiting = waiting.into_iter();
+        let mut leader: Option<Leader> = None;
+        for (index, way, asked) in waiting.by_ref() {
+            let ended = self.brought(&way, &asked, None).await;
+            leader = match &ended.outcome {
+                Some(outcome) if can_lead(&way.target.place) => {
+                    Some(Leader::of(way.target, outcome))
+                }
+                _ => None,
+            };
+            self.settle(position, index, ended);
+            if leader.is_some() {
+                break;
+            }
+        }
+        let leader = leader.as_ref();
+        let followers = waiting.map(|(index, way, asked)| async move {
+            let ended = self.brought(&way, &asked, leader).await;
+            self.settle(position, index, ended);
+        });
+        join_all(followers).await;
+    }
+
+    /// Asks and decides; what is not copied has ended with that.
+    async fn asked(&self, way: &Way<'_>) -> (Option<Asked>, Ended) {
+        let begun = Instant::now();
+        let lane = self.lane(way);
+        let asked = async {
+            let _place = lane.ask().await?;
+            self.ask(way).await
+        };
+        let asked = Box::pin(asked).await;
+        let mut ended = Ended::new(way, begun.elapsed());
+        match asked {
+            Ok(asked) => {
+                ended.note(&asked);
+                (Some(asked), ended)
+            }
+            Err(error) => {
+                ended.error = Some(error);
+                (None, ended)
+            }
+        }
+    }
+
+    async fn brought(&self, way: &Way<'_>, asked: &Asked, leader: Option<&Leader>) -> Ended {
+        let begun = Instant::now();
+        let lane = self.lane(way);
+        let copied = async {
+            let _place = lane.copy().await?;
+            self.bring(way, asked, leader).await
+        };
+        // Large: boxed, so that thousands of routes that wait are small.
+        let copied = Box::pin(copied).await;
+        let mut ended = Ended::new(way, begun.elapsed());
+        ended.note(asked);
+        match copied {
+            Ok(outcome) => ended.outcome = Some(outcome),
+            Err(error) => ended.error = Some(error),
+        }
+        ended
+    }
+
+    fn settle(&self, position: usize, index: usize, mut ended: Ended) {
+        let mut all = locked(&self.ended);
+        let Some(slot) = all.get_mut(position).and_then(|all| all.get_mut(index)) else {
+            return;
+        };
+        if let Some(before) = slot.take() {
+            ended.attempts += before.attempts;
+            ended.requests += before.requests;
+            ended.elapsed += before.elapsed;
+        }
+        let ended = slot.insert(ended);
+        if let Some(row) = self.row(position, index, Some(ended)) {
+            (self.told)(&Told::Ended { row: &row });
+        }
+    }
+
+    fn lane(&self, way: &Way<'_>) -> Arc<Lane> {
+        let from = match &way.entry.from {
+            From::Registry(repository) => repository.registry(),
+            From::Local(_) => "",
+        };
+        match &way.target.place {
+            Place::Registry(repository) => self.lanes.between(from, repository.registry(), false),
+            place => self.lanes.between(from, &place.to_string(), true),
+        }
+    }
+
+    /// The source of an image: a place on this machine is opened once, a repository for each image,
+    /// which costs nothing.
+    pub(super) fn source(&self, way: &Way<'_>) -> Result<Arc<dyn Source>> {
+        let from = &way.entry.from;
+        if let From::Registry(_) = from {
+            let source = self.places.source(from)?;
+            locked(&way.opened).push(Arc::clone(&source) as Arc<dyn Store>);
+            return Ok(source);
+        }
+        let mut sources = locked(&self.shared.sources);
+        let key = from.to_string();
+        if let Some(source) = sources.get(&key) {
+            return Ok(Arc::clone(source));
+        }
+        let source = self.places.source(from)?;
+        sources.insert(key, Arc::clone(&source));
+        Ok(source)
+    }
+
+    /// Its destination, likewise.
+    pub(super) fn destination(&self, way: &Way<'_>) -> Result<Arc<dyn Destination>> {
+        let place = &way.target.place;
+        if let Place::Registry(_) = place {
+            let destination = self.places.destination(place, self.how.deep)?;
+            locked(&way.opened).push(Arc::clone(&destination) as Arc<dyn Store>);
+            return Ok(destination);
+        }
+        let mut destinations = locked(&self.shared.destinations);
+        if let Some(destination) = destinations.get(place) {
+            return Ok(Arc::clone(destination));
+        }
+        let destination: Arc<dyn Destination> = match place {
+            Place::OciArchive(path) => Arc::new(NewArchive::replacing(Kind::Oci, path)?),
+            Place::DockerArchive(path) => Arc::new(NewArchive::replacing(Kind::Docker, path)?),
+            _ => self.places.destination(place, self.how.deep)?,
+        };
+        destinations.insert(place.clone(), Arc::clone(&destination));
+        Ok(destination)
+    }
+
+    /// The local places that were opened to be written to.
+    pub(super) fn local_destinations(&self) -> Vec<(Place, Arc<dyn Destination>)> {
+        let destinations = locked(&self.shared.destinations);
+        let all = destinations.iter();
+        all.map(|(place, destination)| (place.clone(), Arc::clone(destination)))
+            .collect()
+    }
+}
+
+impl Way<'_> {
+    /// How many requests were made for it so far.
+    fn requests(&self) -> u64 {
+        locked(&self.opened)
+            .iter()
+            .map(|store| store.requests())
+            .sum()
+    }
+
+    /// Something that was opened for it alone.
+    pub(super) fn opens(&self, store: Arc<dyn Store>) {
+        locked(&self.opened).push(store);
+    }
+}
+
+impl Ended {
+    /// `elapsed`: since it was last waited for.
+    fn new(way: &Way<'_>, elapsed: Duration) -> Self {
+        Self {
+            decision: None,
+            before: None,
+            source: None,
+            outcome: None,
+            error: None,
+            requests: way.requests(),
+            elapsed,
+            attempts: 1,
+        }
+    }
+
+    fn note(&mut self, asked: &Asked) {
+        self.decision = Some(asked.decision);
+        self.before.clone_from(&asked.before);
+        self.source.clone_from(&asked.source);
+    }
+}
+
+/// Whether others can read what was just written there. An archive is not there until the end.
+fn can_lead(place: &Place) -> bool {
+    matches!(place, Place::Registry(_) | Place::OciDir(_))
+}
+
+/// Whether a failure may be over when everything else is done.
+fn may_pass(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::Unreachable
+            | ErrorKind::Io
+            | ErrorKind::Changed
+            | ErrorKind::Corrupt
+            | ErrorKind::Incomplete
+            | ErrorKind::Unauthorized
+    )
+}
