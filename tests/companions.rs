@@ -308,6 +308,21 @@ fn a_sparse_index_keeps_its_digest() {
 }
 
 #[test]
+fn a_registry_that_wants_whole_indexes_is_told_to_get_a_trimmed_one() {
+    let (from, to) = (Registry::start(), Registry::start());
+    let (digest, _) = index(&from, "a/app");
+    let lacking = Action::error(400, "MANIFEST_BLOB_UNKNOWN", "blob unknown to registry");
+    to.fail(Fault::on("PUT", "manifests/1").always().then(lacking));
+    let args = ["--platform", "linux/amd64", "--index", "sparse"];
+    let (source, target) = (docker(&from, "a/app:1"), docker(&to, "b/app:1"));
+    let run = imgcopy([&[source.as_str(), &target], &args[..]].concat()).fails(1);
+    assert!(run.stderr.contains("--index trim"), "{}", run.stderr);
+    // It lacks what nobody sends: once is enough.
+    assert_eq!(to.count("PUT", "manifests/1"), 1);
+    assert!(to.manifest("b/app", &digest).is_none());
+}
+
+#[test]
 fn a_platform_that_is_not_there_is_an_error_that_lists_those_that_are() {
     let (from, to) = (Registry::start(), Registry::start());
     index(&from, "a/app");

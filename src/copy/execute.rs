@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::bring::{Arrived, Bringing, Progress};
 use super::companions::{self, Found};
 use super::plan::{BlobAction, BlobStep, ManifestAction, ManifestStep, Plan};
+use super::refused;
 use super::{Job, Observer};
 use crate::error::{Attempt as _, Error, ErrorKind, Result};
 use crate::image::{Descriptor, Digest, Manifest};
@@ -157,8 +158,6 @@ async fn run(
         elapsed: Duration::ZERO,
     })
 }
-
-const FOREIGN: &str = "cannot write the manifest while its foreign layers stay at their URLs; --allow-foreign-layers sends those that the source has";
 
 fn nothing() -> Error {
     Error::new(ErrorKind::Invalid, "the plan names no manifest")
@@ -376,12 +375,9 @@ impl<'p> Copying<'p> {
             false => Role::Child,
         };
         let write = async move {
-            let put = job.destination.put_manifest(&manifest, role).await;
-            let left = manifest.blobs().any(|blob| plan.absent.contains(blob));
-            match put {
-                // Not every registry does without.
-                Err(error) if left => Err(error.attempting(FOREIGN)),
-                put => put.map(|()| Done::Manifest { position, manifest }),
+            match job.destination.put_manifest(&manifest, role).await {
+                Err(error) => Err(refused::explained(error, plan, &manifest)),
+                Ok(()) => Ok(Done::Manifest { position, manifest }),
             }
         };
         Ok(write.boxed())

@@ -9,6 +9,7 @@ mod known;
 mod observe;
 mod pieces;
 mod plan;
+mod refused;
 mod select;
 mod survey;
 

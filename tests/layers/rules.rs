@@ -83,10 +83,15 @@ pub(super) fn foreign_to_the_binary(files: &[File]) -> Vec<String> {
                 complaints.push(format!("{}: {} is not public", file.path, path.join("::")));
             }
         }
-        let borrowed = ["include", "path"].into_iter().filter(|word| {
-            let tokens = tokens(&code);
-            let marks = |pair: &[&str]| pair[0] == *word && matches!(pair[1], "!" | "=");
-            tokens.windows(2).any(marks)
+        let tokens = tokens(&code);
+        // `include!(..)` and `#[path = ..]`.
+        let forms: [(&str, &[&str]); 2] = [
+            ("include", &["include", "!"]),
+            ("path", &["[", "path", "="]),
+        ];
+        let borrowed = forms.into_iter().filter_map(|(word, form)| {
+            let mut found = tokens.windows(form.len());
+            found.any(|window| window == form).then_some(word)
         });
         complaints
             .extend(borrowed.map(|word| format!("{}: {word} brings in other sources", file.path)));

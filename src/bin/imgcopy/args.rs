@@ -46,7 +46,8 @@ References:
   docker-archive:FILE[:NAME|:@N]        what `docker save` writes; FILE - is stdin or stdout
   docker-daemon:[NAME[:TAG]|sha256:ID]  the images of a Docker engine (DOCKER_HOST)
 
-Exit codes: 0 done, 1 failed, 2 no such image, 4 rate limited, 64 wrong usage, 130/143 interrupted";
+More verbs: gc logout lock watch config schema report cache completions man; VERB --help says more
+Exit codes: 0 done, 1 failed, 2 no image, 3 some failed, 4 limited, 64 wrong usage, 130/143 interrupted";
 
 impl Cli {
     /// Parses a command line. One that begins with a reference or an option is a copy.
@@ -105,12 +106,14 @@ pub(crate) enum Verb {
     /// Give an image another name where it is; nothing is moved
     Tag(TagArgs),
     /// Remove what nothing in an OCI directory refers to
+    #[command(hide = true)]
     Gc(GcArgs),
     /// Read all of an image and check every digest, size and DiffId
     Verify(VerifyArgs),
     /// Check credentials for a registry, and keep them
     Login(LoginArgs),
     /// Forget the credentials for a registry
+    #[command(hide = true)]
     Logout(LogoutArgs),
     /// Put reports of `sync` together
     #[command(hide = true)]
