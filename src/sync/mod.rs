@@ -9,6 +9,7 @@
 //! say how many of them are at work, and the registries' gates how many requests are on their way; so
 //! a slow host holds up nobody else, and questions never wait for blobs.
 
+mod announce;
 mod archives;
 mod ask;
 mod bring;
@@ -17,6 +18,7 @@ pub mod config;
 mod decide;
 mod lanes;
 mod lock;
+mod notify;
 mod places;
 pub mod report;
 mod routes;
@@ -24,6 +26,8 @@ mod rows;
 mod run;
 pub mod select;
 mod shard;
+mod stop;
+pub mod watch;
 
 use std::num::NonZeroUsize;
 use std::sync::Mutex;
@@ -35,12 +39,14 @@ use lanes::{Health, Lanes};
 use report::Report;
 use run::Run;
 
+pub use announce::announce;
 pub use decide::{Decision, Known, decide};
 pub use lock::Lock;
 pub use places::Places;
 pub use routes::{Route, routes};
 pub use run::{Listener, Told};
 pub use shard::Shard;
+pub use stop::Stop;
 
 /// How a run is to be.
 #[derive(Debug, Clone)]
@@ -59,6 +65,8 @@ pub struct How {
     pub only: Only,
     /// When it ends, at the latest. What is not done by then is put off.
     pub deadline: Option<Instant>,
+    /// Who may end it earlier.
+    pub stop: Stop,
     /// How many threads compress; one for each core by default.
     pub threads: Option<NonZeroUsize>,
     /// What time it is, for names with a date.
@@ -75,6 +83,7 @@ impl Default for How {
             lock: None,
             only: Only::default(),
             deadline: None,
+            stop: Stop::default(),
             threads: None,
             now: SystemTime::now(),
         }
@@ -111,12 +120,15 @@ pub async fn sync(
 ) -> Result<Ended> {
     let begun = Instant::now();
     let health = Health::default();
-    let chosen = choose::choose(&config.entries, places, &health, how.lock.as_ref()).await;
-    let (chosen, routes) = match chosen.and_then(|chosen| {
-        let routes = routes(&config.entries, &chosen.images, how.shard)?;
-        Ok((chosen, routes))
-    }) {
-        Ok(found) => found,
+    let chosen = choose::choose(&config.entries, places, &health, how.lock.as_ref());
+    let (chosen, cut) = match how.stop.cuts(how.deadline, chosen).await {
+        Ok(Ok(chosen)) => (chosen, None),
+        Ok(Err(problems)) => return Ok(Ended::Problems(problems)),
+        // Nothing is known yet, so there are no rows; that it was cut short is told.
+        Err(why) => (choose::Chosen::default(), Some(why)),
+    };
+    let routes = match routes(&config.entries, &chosen.images, how.shard) {
+        Ok(routes) => routes,
         Err(problems) => return Ok(Ended::Problems(problems)),
     };
     let routes = how.only.of(&config.entries, routes);
@@ -136,17 +148,15 @@ pub async fn sync(
         images: routes.len(),
         targets: routes.iter().map(|route| route.targets.len()).sum(),
     });
-    match how.deadline {
-        Some(deadline) => {
-            // What is dropped is told by its rows.
-            let _ = tokio::time::timeout_at(deadline.into(), run.all()).await;
-        }
-        None => run.all().await,
-    }
+    let cut = match cut {
+        Some(why) => Some(why),
+        // What is dropped is told by its rows.
+        None => how.stop.cuts(how.deadline, run.all()).await.err(),
+    };
     if !how.dry_run {
         run.finish().await;
     }
-    Ok(Ended::Run(run.report(&chosen.failed, begun.elapsed())))
+    Ok(Ended::Run(run.report(&chosen.failed, begun.elapsed(), cut)))
 }
 
 /// Asks what every chosen tag of a registry stands for now.

@@ -63,8 +63,14 @@ impl Run<'_> {
         Some(row)
     }
 
-    /// Everything that became of everything. `unlisted`: entries whose source could not be asked.
-    pub(super) fn report(&self, unlisted: &[(usize, Error)], took: Duration) -> Report {
+    /// Everything that became of everything. `unlisted`: entries whose source could not be asked;
+    /// `cut`: why it ended early.
+    pub(super) fn report(
+        &self,
+        unlisted: &[(usize, Error)],
+        took: Duration,
+        cut: Option<String>,
+    ) -> Report {
         let ended = locked(&self.ended);
         let rows: Vec<Row> = (ended.iter().enumerate())
             .flat_map(|(position, targets)| {
@@ -80,8 +86,7 @@ impl Run<'_> {
             index: shard.index(),
         });
         ran.shards.extend(shard);
-        let is_unfinished = ended.iter().flatten().any(Option::is_none);
-        ran.stopped = is_unfinished.then(|| "its time was over".to_string());
+        ran.stopped = cut;
         ran.problems = unlisted
             .iter()
             .filter_map(|(position, error)| {

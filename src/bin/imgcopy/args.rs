@@ -19,6 +19,7 @@ use crate::report::ReportArgs;
 use crate::shell::{CompletionsArgs, ManArgs};
 use crate::sync::{LockArgs, SyncArgs};
 use crate::upkeep::{DeleteArgs, GcArgs, TagArgs};
+use crate::watch::WatchArgs;
 
 /// Copies container images: plans first, then streams only what is missing, every byte verified
 #[derive(Debug, Parser)]
@@ -85,8 +86,11 @@ pub(crate) enum Verb {
         override_usage = "imgcopy copy [OPTIONS] SOURCE... DESTINATION"
     )]
     Copy(CopyArgs),
-    /// Copy what a file says: mirroring jobs
+    /// Copy what a file says: mirroring jobs; imgcopy watch does it by a schedule
     Sync(Box<SyncArgs>),
+    /// Do it again and again, as the file schedules it
+    #[command(hide = true)]
+    Watch(Box<WatchArgs>),
     /// Write down which digests a file's tags stand for, for sync --locked
     #[command(hide = true)]
     Lock(LockArgs),

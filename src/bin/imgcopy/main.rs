@@ -7,6 +7,7 @@ mod commands;
 mod config;
 mod failures;
 mod jobs;
+mod listen;
 mod login;
 mod patience;
 mod places;
@@ -21,6 +22,7 @@ mod skopeo;
 mod sync;
 mod tables;
 mod upkeep;
+mod watch;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -36,6 +38,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use args::{Cli, Verb};
 use commands::Failure;
 use imgcopy::error::Result;
+use imgcopy::sync::Stop;
 
 /// How long tasks and threads get to put things away after an interrupt.
 const GRACE: Duration = Duration::from_millis(1500);
@@ -48,7 +51,7 @@ fn main() -> ExitCode {
         return match skopeo::Cli::parse_from(args) {
             Ok(cli) => {
                 log(cli.debug());
-                in_task(skopeo::run(cli))
+                in_task(skopeo::run(cli), None)
             }
             Err(code) => code,
         };
@@ -58,7 +61,11 @@ fn main() -> ExitCode {
         Err(error) => return render::usage_error(&error),
     };
     log(cli.debug);
-    in_task(async { finished(run(cli.verb).await) })
+    // Those that have something to tell when they are interrupted.
+    let ends_itself = matches!(cli.verb, Verb::Sync(_) | Verb::Watch(_));
+    let stop = Stop::default();
+    let asked = ends_itself.then(|| stop.clone());
+    in_task(async { finished(run(cli.verb, stop).await) }, asked)
 }
 
 fn log(debug: bool) {
@@ -72,8 +79,8 @@ fn log(debug: bool) {
     }
 }
 
-/// Does the work until it ends or a signal ends it.
-fn in_task(work: impl Future<Output = ExitCode> + Send + 'static) -> ExitCode {
+/// Does the work until it ends or a signal ends it: by `stop`, where the work puts things away itself.
+fn in_task(work: impl Future<Output = ExitCode> + Send + 'static, stop: Option<Stop>) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -93,6 +100,13 @@ fn in_task(work: impl Future<Output = ExitCode> + Send + 'static) -> ExitCode {
             ended = &mut task => (ended.unwrap_or_else(|died| render::died(&died)), GRACE),
             code = signals.next() => {
                 let code = render::interrupted(code);
+                if let Some(stop) = stop {
+                    stop.now("it was interrupted");
+                    tokio::select! {
+                        _ = &mut task => {}
+                        _ = signals.next() => {}
+                    }
+                }
                 task.abort();
                 (code, signals.settled().await)
             }
@@ -111,7 +125,7 @@ fn finished(ended: Result<ExitCode, Failure>) -> ExitCode {
     }
 }
 
-async fn run(verb: Verb) -> Result<ExitCode, Failure> {
+async fn run(verb: Verb, stop: Stop) -> Result<ExitCode, Failure> {
     match verb {
         Verb::Copy(args) => commands::copy(args).await,
         Verb::Plan(args) => commands::plan(args).await,
@@ -122,7 +136,8 @@ async fn run(verb: Verb) -> Result<ExitCode, Failure> {
         Verb::Verify(args) => commands::verify(args).await,
         Verb::Delete(args) => upkeep::delete(args).await,
         Verb::Tag(args) => upkeep::tag(args).await,
-        Verb::Sync(args) => sync::sync(args).await,
+        Verb::Sync(args) => sync::sync(args, stop).await,
+        Verb::Watch(args) => watch::watch(args, stop).await,
         Verb::Lock(args) => sync::lock(args).await,
         Verb::Gc(args) => upkeep::gc(args).await,
         Verb::Cache(args) => cache::cache(&args),

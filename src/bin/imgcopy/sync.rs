@@ -11,7 +11,7 @@ use imgcopy::error::{Attempt as _, Error, ErrorKind};
 use imgcopy::sync::config::{self, Config, Problem};
 use imgcopy::sync::report::{Report, Status};
 use imgcopy::sync::select::Pattern;
-use imgcopy::sync::{self, Ended as Synced, How, Lock, Only, Places, Shard, Told};
+use imgcopy::sync::{self, Ended as Synced, How, Lock, Only, Places, Shard, Stop, Told};
 
 use crate::commands::{Ended, Failure};
 use crate::config::wrong;
@@ -100,13 +100,14 @@ pub(crate) struct LockArgs {
     pub(crate) patience: Patience,
 }
 
-pub(crate) async fn sync(args: Box<SyncArgs>) -> Ended {
+pub(crate) async fn sync(args: Box<SyncArgs>, stop: Stop) -> Ended {
     let begun = Instant::now();
     let config = match load(&args.file) {
         Ok(config) => config,
         Err(problems) => return Ok(wrong(&problems)),
     };
-    let how = how(&args, begun).map_err(Failure::Usage)?;
+    let mut how = how(&args, begun).map_err(Failure::Usage)?;
+    how.stop = stop;
     let places = places(&config, &args.patience, how.shard)?;
     let told = |told: &Told<'_>| {
         if !args.quiet {
@@ -123,6 +124,9 @@ pub(crate) async fn sync(args: Box<SyncArgs>) -> Ended {
             .attempting(|| format!("cannot write the report {}", file.display()))?;
     }
     render::warnings(&places.registries().warnings());
+    if !args.dry_run {
+        render::warnings(&sync::announce(&config, &report, &how.stop).await);
+    }
     if args.format == crate::choices::Format::Json {
         render::json(&report);
     }
@@ -216,7 +220,7 @@ fn read_lock(file: &Path) -> imgcopy::error::Result<Lock> {
 }
 
 /// A line for each image that is done, as soon as it is; what failed is told again at the end.
-fn told_of(told: &Told<'_>) {
+pub(crate) fn told_of(told: &Told<'_>) {
     match told {
         Told::Begins { images, targets } => {
             render::tell(&format!("{images} images for {targets} names"));

@@ -115,7 +115,13 @@ fn made(cell: &OnceLock<Client>, make: impl Fn() -> Result<ClientBuilder>) -> Re
     if let Some(client) = cell.get() {
         return Ok(client.clone());
     }
-    let built = make()?.build().or_else(|error| {
+    let built = with_roots(make)?;
+    Ok(cell.get_or_init(|| built).clone())
+}
+
+/// A client that knows authorities even where the machine has none.
+pub(crate) fn with_roots(make: impl Fn() -> Result<ClientBuilder>) -> Result<Client> {
+    make()?.build().or_else(|error| {
         // A machine without any certificates of authorities: an image FROM scratch.
         let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter();
         let roots = roots.filter_map(|root| Certificate::from_der(root).ok());
@@ -123,8 +129,7 @@ fn made(cell: &OnceLock<Client>, make: impl Fn() -> Result<ClientBuilder>) -> Re
         make()
             .and_then(|builder| Ok(builder.tls_certs_only(roots).build()?))
             .attempting(|| "cannot make an HTTP client")
-    })?;
-    Ok(cell.get_or_init(|| built).clone())
+    })
 }
 
 impl Recipe {

@@ -46,6 +46,7 @@ use host::Host;
 use retry::Op;
 use rules::{Chosen, Whose};
 
+pub(crate) use clients::with_roots;
 pub use options::{Limits, Login, Mirror, Options, Quota, Rate, Share, Tls};
 pub use repository::Registry;
 pub use retry::RetryPolicy;

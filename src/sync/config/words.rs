@@ -129,17 +129,7 @@ pub(super) static BANDWIDTH: Word = word(
     Shape::Pattern("^[0-9]+([kKMGT]?B|[KMGT]iB)/s$"),
 );
 pub(super) static CRON: Word = word(|text| text.parse::<Cron>().map(drop), Shape::Text);
-pub(super) static ZONE: Word = word(
-    |text| {
-        let fits = |c: u8| c.is_ascii_alphanumeric() || b"_+-/".contains(&c);
-        let begins = text.starts_with(|c: char| c.is_ascii_alphabetic());
-        match begins && text.len() <= 64 && text.bytes().all(fits) {
-            true => Ok(()),
-            false => Err("it must be a zone's name as in Europe/London".into()),
-        }
-    },
-    Shape::Text,
-);
+pub(super) static ZONE: Word = word(zone, Shape::Text);
 /// An address may hold a secret, so it is not shown.
 pub(super) static WEBHOOK: Word = word(
     |text| {
@@ -231,4 +221,28 @@ fn among(text: &str, known: &[&'static str]) -> Result<(), String> {
 pub(super) fn registry(text: &str) -> Result<String, String> {
     let parsed = Repository::new(text, "x").map_err(|why| why.to_string())?;
     Ok(parsed.registry().to_string())
+}
+
+fn zone(text: &str) -> Result<(), String> {
+    let fits = |c: u8| c.is_ascii_alphanumeric() || b"_+-/".contains(&c);
+    let begins = text.starts_with(|c: char| c.is_ascii_alphabetic());
+    if !begins || text.len() > 64 || !text.bytes().all(fits) {
+        return Err("it must be a zone's name as in Europe/London".into());
+    }
+    if jiff::tz::TimeZone::get(text).is_ok() {
+        return Ok(());
+    }
+    let known: Vec<String> = jiff::tz::db()
+        .available()
+        .map(|it| it.to_string())
+        .collect();
+    let lower: Vec<String> = known.iter().map(|it| it.to_lowercase()).collect();
+    let meant = did_you_mean(text, lower.iter().map(String::as_str));
+    let meant = known
+        .iter()
+        .find(|it| Some(it.to_lowercase().as_str()) == meant);
+    Err(match meant {
+        Some(meant) => format!("there is no such time zone; did you mean {meant}?"),
+        None => "there is no such time zone; they are named as in Europe/London".into(),
+    })
 }

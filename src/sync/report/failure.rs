@@ -17,7 +17,7 @@ impl Row {
 }
 
 /// All that led to a failure, in one line.
-fn chain(error: &Error) -> String {
+pub(in crate::sync) fn chain(error: &Error) -> String {
     let mut told = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {

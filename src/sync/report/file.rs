@@ -1,6 +1,6 @@
 //! Writing a report into a file.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
@@ -72,6 +72,34 @@ impl Report {
         replace(path, self.written(form).as_bytes())
             .attempting(|| format!("cannot write the report {}", path.display()))
     }
+}
+
+/// More than any file of metrics has.
+const TEXTFILE_LIMIT: u64 = 4 << 20;
+
+impl Report {
+    /// Writes metrics for the textfile collector. If this run was no success, the time of the last one
+    /// is taken over from the file that is there. The file is the old one or the whole new one at any
+    /// moment.
+    ///
+    /// # Errors
+    /// Whatever writing gives.
+    pub fn write_textfile(&self, path: &Path) -> Result<()> {
+        let before = text_of(path);
+        replace(path, self.metrics_after(before.as_deref()).as_bytes())
+            .attempting(|| format!("cannot write the metrics {}", path.display()))
+    }
+}
+
+/// A text file of a sane size; what cannot be read says nothing.
+fn text_of(path: &Path) -> Option<String> {
+    let mut text = String::new();
+    let file = std::fs::File::open(path).ok()?;
+    if !file.metadata().ok()?.is_file() {
+        return None;
+    }
+    file.take(TEXTFILE_LIMIT).read_to_string(&mut text).ok()?;
+    Some(text)
 }
 
 fn replace(path: &Path, bytes: &[u8]) -> Result<()> {

@@ -7,15 +7,24 @@ use super::text::plain;
 use super::{Report, Status};
 
 impl Report {
-    /// Metrics of this run. The time of the last success is there only if this run was one, so that
-    /// whoever keeps the file of an older run can take it over.
+    /// Metrics of this run. The time of the last success is there only if this run was one.
     pub fn metrics(&self) -> String {
+        self.metrics_after(None)
+    }
+
+    /// The same. If this run was no success, the last one is that of `before`: metrics of an earlier
+    /// run, in this form.
+    pub fn metrics_after(&self, before: Option<&str>) -> String {
         let mut text = Exposition::default();
         let end = self.run.end().seconds();
-        if self.exit_code() == 0 {
+        let success = match self.exit_code() {
+            0 => Some(end),
+            _ => before.and_then(last_success),
+        };
+        if let Some(success) = success {
             let help = "When a run last ended with nothing failed or put off";
-            text.family("imgcopy_last_success_timestamp_seconds", help);
-            text.sample(&[], end);
+            text.family(LAST_SUCCESS, help);
+            text.sample(&[], success);
         }
         text.family(
             "imgcopy_last_run_timestamp_seconds",
@@ -45,7 +54,7 @@ impl Report {
         text.text
     }
 
-    fn failures_by_kind(&self) -> BTreeMap<&str, u64> {
+    pub(in crate::sync) fn failures_by_kind(&self) -> BTreeMap<&str, u64> {
         let mut kinds: BTreeMap<&str, u64> = BTreeMap::new();
         for row in self.failed() {
             *kinds
@@ -82,22 +91,41 @@ impl Report {
     }
 }
 
-/// Prometheus' text form, family by family. All are gauges: each is about one run, so nothing only
-/// grows.
+const LAST_SUCCESS: &str = "imgcopy_last_success_timestamp_seconds";
+
+/// The time of the last success in metrics of an earlier run.
+fn last_success(metrics: &str) -> Option<f64> {
+    let mut samples = metrics.lines().filter_map(|line| line.split_once(' '));
+    let (_, seconds) = samples.find(|(name, _)| *name == LAST_SUCCESS)?;
+    let seconds: f64 = seconds.trim().parse().ok()?;
+    (seconds.is_finite() && seconds >= 0.0).then_some(seconds)
+}
+
+/// Prometheus' text form, family by family.
 #[derive(Default)]
-struct Exposition {
-    text: String,
+pub(in crate::sync) struct Exposition {
+    pub(in crate::sync) text: String,
     name: &'static str,
 }
 
 impl Exposition {
-    /// Begins a family; the samples that follow belong to it.
-    fn family(&mut self, name: &'static str, help: &str) {
-        self.name = name;
-        let _ = writeln!(self.text, "# HELP {name} {help}\n# TYPE {name} gauge");
+    /// Begins a family that is about one run, so that it does not only grow; the samples that follow
+    /// belong to it.
+    pub(in crate::sync) fn family(&mut self, name: &'static str, help: &str) {
+        self.of_kind(name, help, "gauge");
     }
 
-    fn sample(&mut self, labels: &[(&str, &str)], value: impl Display) {
+    /// Begins a family that only grows.
+    pub(in crate::sync) fn counter(&mut self, name: &'static str, help: &str) {
+        self.of_kind(name, help, "counter");
+    }
+
+    fn of_kind(&mut self, name: &'static str, help: &str, kind: &str) {
+        self.name = name;
+        let _ = writeln!(self.text, "# HELP {name} {help}\n# TYPE {name} {kind}");
+    }
+
+    pub(in crate::sync) fn sample(&mut self, labels: &[(&str, &str)], value: impl Display) {
         let written = labels.iter().map(|(label, value)| {
             let value = plain(value).replace('\\', "\\\\").replace('"', "\\\"");
             format!("{label}=\"{value}\"")

@@ -29,7 +29,9 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, ErrorKind, Result};
 use crate::image::Digest;
 
+pub(super) use failure::chain;
 pub use file::Form;
+pub(super) use metrics::Exposition;
 pub use moment::Moment;
 pub use totals::Totals;
 

@@ -240,6 +240,18 @@ const REST: &[(&str, &str)] = &[
         "schedule: {cron: 0 2 * *}",
         "it has 4 fields and must have 5",
     ),
+    (
+        "schedule: {cron: 0 2 30 2 *}",
+        "no date has this day in this month",
+    ),
+    (
+        "schedule: {cron: 0 2 * * *, zone: Europe/Lodnon}",
+        "there is no such time zone; did you mean Europe/London?",
+    ),
+    (
+        "schedule: {cron: 0 2 * * *, zone: Mars/Olympus_Mons}",
+        "they are named as in Europe/London",
+    ),
     ("notify: [{when: [failure]}]", "`notify` needs `webhook`"),
     ("notify: {webhook: x}", "`notify` must be a list"),
     ("notify: [{webhook: chat}]", "begins with https://"),

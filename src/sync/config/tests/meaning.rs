@@ -217,8 +217,8 @@ fn the_rest_of_the_file_is_read() {
     assert_eq!(config.prune.grace, Some(Duration::from_hours(7 * 24)));
     let schedule = config.schedule.unwrap();
     assert_eq!(
-        (schedule.cron.hours, schedule.zone.as_str()),
-        (1 << 2, "Europe/London")
+        (schedule.cron.to_string().as_str(), schedule.zone.as_str()),
+        ("0 2 * * *", "Europe/London")
     );
     assert_eq!(schedule.deadline, Some(Duration::from_hours(4)));
     assert_eq!(config.notify[0].when, [Occasion::Failure, Occasion::Change]);
