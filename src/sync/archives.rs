@@ -4,15 +4,20 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use futures_util::{StreamExt as _, stream};
+
 use crate::error::{Error, ErrorKind, Result};
+use crate::image::companion::is_companion;
 use crate::image::{Name, Platform, Tag};
 use crate::inspect;
 use crate::store::{Promise, Source, locked};
 
-use super::bring::Origin;
 use super::config::{Entry, Place, Target};
 use super::routes::Route;
 use super::run::Run;
+
+/// How many images of one archive are asked about at once.
+const QUESTIONS: usize = 64;
 
 /// Whether a place is written in one piece.
 pub(super) fn is_archive(place: &Place) -> bool {
@@ -31,6 +36,11 @@ impl Run<'_> {
     }
 
     async fn compare(&self, place: &Place) -> Result<bool> {
+        if let Some((entry, error)) = self.unlisted_for(place) {
+            let what =
+                format!("{place} stays as it was, because {entry} could not be asked for its tags");
+            return Err(Error::new(error.kind(), what));
+        }
         if self.how.deep {
             return Ok(false);
         }
@@ -41,41 +51,61 @@ impl Run<'_> {
         let Ok(names) = archive.names().await else {
             return Ok(false);
         };
-        let wanted: Vec<(&Route, &Target)> = (self.routes.iter())
-            .flat_map(|route| route.targets.iter().map(move |target| (route, target)))
-            .filter(|(_, target)| target.place == *place)
+        let wanted: Vec<(usize, &Route, &Target)> = (self.routes.iter().enumerate())
+            .flat_map(|(position, route)| {
+                let targets = route.targets.iter();
+                targets.map(move |target| (position, route, target))
+            })
+            .filter(|(.., target)| target.place == *place)
             .collect();
-        let there: BTreeSet<&Tag> = names.iter().filter_map(Name::tag).collect();
-        let asked: BTreeSet<&Tag> = wanted.iter().map(|(_, target)| &target.name).collect();
-        if there != asked || names.len() != asked.len() {
+        // What belongs to an image may have a name of its own, or none.
+        let tags = names.iter().filter_map(Name::tag);
+        let there: BTreeSet<&Tag> = tags.filter(|tag| !is_companion(tag.as_str())).collect();
+        let asked: BTreeSet<&Tag> = wanted.iter().map(|(.., target)| &target.name).collect();
+        if there != asked {
             return Ok(false);
         }
-        for (route, target) in wanted {
+        let held: Vec<_> = wanted
+            .into_iter()
+            .map(|wanted| self.holds(&archive, wanted))
+            .collect();
+        let mut held = stream::iter(held).buffer_unordered(QUESTIONS);
+        while let Some(holds) = held.next().await {
             // A source that cannot be read now fails by itself when it is copied.
-            if !self.holds(&archive, route, target).await.unwrap_or(false) {
+            if !holds.unwrap_or(false) {
                 return Ok(false);
             }
         }
         Ok(true)
     }
 
+    /// An entry that may have something for an archive, but nobody can tell what, and why.
+    fn unlisted_for(&self, place: &Place) -> Option<(&super::config::From, &Error)> {
+        let any: Tag = "any".parse().ok()?;
+        self.unlisted.iter().find_map(|(position, error)| {
+            let entry = self.config.entries.get(*position)?;
+            let mut targets = entry.to.iter().map(|to| to.expand(&entry.from, Some(&any)));
+            let is_meant = targets.any(|target| target.is_ok_and(|target| target.place == *place));
+            is_meant.then_some((&entry.from, error))
+        })
+    }
+
     /// Whether an archive holds this image under its name.
     async fn holds(
         &self,
         archive: &Arc<dyn Source>,
-        route: &Route,
-        target: &Target,
+        (position, route, target): (usize, &Route, &Target),
     ) -> Result<bool> {
         let entry = self.entry(route)?;
+        let gone = || Error::new(ErrorKind::Invalid, "the run has no such route");
+        let origin = self.origins.get(position).ok_or_else(gone)?;
         let source = self.places.source(&entry.from)?;
         let name = Name::Tag(target.name.clone());
         let keeps_digest = matches!(target.place, Place::OciArchive(_))
             && source.promise() == Promise::Digest
             && entry.platforms.is_empty();
         if keeps_digest {
-            let wanted = Origin::default()
-                .digest(self, entry, &route.name, &source)
-                .await?;
+            let wanted = origin.digest(self, entry, &route.name, &source).await?;
             let there = archive.resolve(&name).await;
             return Ok(there.is_ok_and(|there| there.is_some_and(|it| it.digest == wanted)));
         }
@@ -91,9 +121,9 @@ impl Run<'_> {
         for (place, destination) in self.local_destinations() {
             let missing = is_archive(&place).then(|| self.missing(&place)).flatten();
             let finished = match missing {
-                Some(why) => {
+                Some(error) => {
                     let _ = destination.discard().await;
-                    Err(Error::new(ErrorKind::Incomplete, why))
+                    Err(error)
                 }
                 None if self.writes(&place) => destination.finish().await,
                 None => Ok(()),
@@ -104,20 +134,20 @@ impl Run<'_> {
         }
     }
 
-    /// Why an archive is not whole.
-    fn missing(&self, place: &Place) -> Option<String> {
+    /// Why an archive is not whole. Its kind is that of the first failure.
+    fn missing(&self, place: &Place) -> Option<Error> {
         let ended = locked(&self.ended);
         let mut all = self.routes.iter().zip(ended.iter());
         all.find_map(|(route, ended)| {
             let mut targets = route.targets.iter().zip(ended);
             targets.find_map(|(target, ended)| {
-                let is_missing = ended.as_ref().is_none_or(|ended| ended.error.is_some());
-                (target.place == *place && is_missing).then(|| {
-                    format!(
-                        "{place} stays as it was, because {} is missing",
-                        target.name
-                    )
-                })
+                let kind = match ended {
+                    Some(ended) => ended.error.as_ref()?.kind(),
+                    None => ErrorKind::Interrupted,
+                };
+                let name = &target.name;
+                let what = format!("{place} stays as it was, because {name} is missing");
+                (target.place == *place).then(|| Error::new(kind, what))
             })
         })
     }

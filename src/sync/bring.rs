@@ -52,8 +52,11 @@ impl Run<'_> {
         if let Some(leader) = leader {
             match self.follow(way, leader, &*destination).await {
                 Ok(outcome) => return Ok(outcome),
-                Err(error) => {
+                Err(error) if self.is_fault_of(leader, &error).await => {
                     debug!(%error, %target, "cannot be read from where it was just written");
+                }
+                Err(error) => {
+                    return Err(error).attempting(|| format!("cannot copy it to {target}"));
                 }
             }
         }
@@ -87,6 +90,15 @@ impl Run<'_> {
             ..self.job(way.entry, &name, &*source, destination)
         };
         transfer(&job, &(Arc::new(Silent) as _)).await
+    }
+
+    /// Whether it is the leader that cannot be read. If it can, its source is not read once more in vain.
+    async fn is_fault_of(&self, leader: &Leader, error: &Error) -> bool {
+        let Ok(source) = self.places.written(&leader.place) else {
+            return true;
+        };
+        let name = Name::Digest(leader.digest.clone());
+        error.is_bad_source() || !matches!(source.resolve(&name).await, Ok(Some(_)))
     }
 
     /// A job as the entry and the run have it, without names.

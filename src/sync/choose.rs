@@ -29,26 +29,24 @@ pub(super) struct Chosen {
     pub(super) images: Vec<Vec<select::Wanted>>,
     /// Entries of which nobody can tell what they choose now, and why. The others go on.
     pub(super) failed: Vec<(usize, Error)>,
+    /// Every choice that leaves nothing of what there is.
+    pub(super) problems: Vec<Problem>,
 }
 
 /// Asks the sources for their tags where that is needed, and chooses.
-///
-/// # Errors
-/// Every choice that leaves nothing of what there is.
 pub(super) async fn choose(
     entries: &[Entry],
     places: &Places,
     health: &Health,
     lock: Option<&Lock>,
-) -> Result<Chosen, Vec<Problem>> {
+) -> Chosen {
     let lists = lists(entries, places, health, lock).await;
     let mut chosen = Chosen::default();
-    let mut problems = Vec::new();
     for (position, entry) in entries.iter().enumerate() {
         let mut images = Vec::new();
         match of_entry(entry, &lists, places, lock).await {
             Ok(Ok(found)) => images = found,
-            Ok(Err(text)) => problems.push(Problem {
+            Ok(Err(text)) => chosen.problems.push(Problem {
                 at: entry.at.clone(),
                 text,
             }),
@@ -56,10 +54,7 @@ pub(super) async fn choose(
         }
         chosen.images.push(images);
     }
-    match problems.is_empty() {
-        true => Ok(chosen),
-        false => Err(problems),
-    }
+    chosen
 }
 
 /// What places list, by how they are called.

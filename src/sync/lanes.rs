@@ -9,12 +9,17 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::locked;
 
+use super::config::{From, Place};
+
 /// How many tags are asked about at once in one lane. The registries' own gates let fewer through.
 const QUESTIONS: usize = 64;
 /// How many images are copied at once in one lane.
 const COPIES: usize = 8;
 /// How many failures in a row mean that a host is down.
 const DOWN: usize = 4;
+/// How many copies that fail in a row mean that one of their hosts is down. Images that a registry has
+/// lost fail in a row, too, while those beside them take their time.
+const CUT: usize = 2 * COPIES;
 
 /// One lane.
 #[derive(Debug)]
@@ -81,16 +86,40 @@ impl Health {
     ) -> Result<T> {
         self.check(host)?;
         let answer = question.await;
+        self.note(host, &answer);
+        answer
+    }
+
+    /// Copies something, unless nothing gets through any more. Whose fault that is cannot be told.
+    pub(super) async fn copy<T>(
+        &self,
+        from: &str,
+        to: &str,
+        copying: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let way = format!("{from} -> {to}");
+        if let Some(failures) = locked(&self.0).get(&way).filter(|way| way.in_a_row >= CUT) {
+            let what = format!(
+                "{} copies in a row failed between these places ({}), and no other is tried in this pass",
+                failures.in_a_row, failures.last
+            );
+            return Err(Error::new(ErrorKind::Unreachable, what));
+        }
+        let copied = copying.await;
+        self.note(&way, &copied);
+        copied
+    }
+
+    fn note<T>(&self, host: &str, answer: &Result<T>) {
         let mut hosts = locked(&self.0);
         let failures = hosts.entry(host.to_string()).or_default();
-        match &answer {
+        match answer {
             Err(error) if is_silence(error) => {
                 failures.in_a_row += 1;
                 failures.last = deepest(error);
             }
             _ => failures.in_a_row = 0,
         }
-        answer
     }
 
     /// Whether a host is worth asking.
@@ -113,6 +142,19 @@ impl Health {
     pub(super) fn forget(&self) {
         locked(&self.0).clear();
     }
+}
+
+/// What a lane is between: hosts, or a place on this machine. A source there has no name.
+pub(super) fn ends(from: &From, to: &Place) -> (String, String) {
+    let from = match from {
+        From::Registry(repository) => repository.registry().to_string(),
+        From::Local(_) => String::new(),
+    };
+    let to = match to {
+        Place::Registry(repository) => repository.registry().to_string(),
+        place => place.to_string(),
+    };
+    (from, to)
 }
 
 /// Whether the host itself is the trouble.
@@ -154,6 +196,23 @@ mod tests {
         health.check("b").unwrap();
         health.forget();
         health.check("a").unwrap();
+    }
+
+    #[tokio::test]
+    async fn nothing_is_copied_any_more_where_nothing_gets_through() {
+        let health = Health::default();
+        let failed = || async { Err::<(), _>(Error::new(ErrorKind::Io, "reset")) };
+        for _ in 0..CUT - 1 {
+            health.copy("a", "b", failed()).await.unwrap_err();
+        }
+        health.copy("a", "b", async { Ok(()) }).await.unwrap();
+        for _ in 0..CUT {
+            health.copy("a", "b", failed()).await.unwrap_err();
+        }
+        let never = async { panic!("it is tried") as Result<()> };
+        let error = health.copy("a", "b", never).await.unwrap_err();
+        assert!(error.to_string().contains("(reset)"), "{error}");
+        health.copy("a", "c", async { Ok(()) }).await.unwrap();
     }
 
     #[tokio::test]

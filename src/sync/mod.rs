@@ -29,13 +29,14 @@ mod shard;
 mod stop;
 pub mod watch;
 
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
-use std::sync::Mutex;
 use std::time::{Instant, SystemTime};
 
 use crate::error::Result;
-use config::{Config, Problem};
-use lanes::{Health, Lanes};
+use archives::is_archive;
+use config::{Config, Place, Problem};
+use lanes::Health;
 use report::Report;
 use run::Run;
 
@@ -96,7 +97,9 @@ pub struct Only {
     /// Those whose source or target fits this pattern. Without one, all.
     pub pattern: Option<select::Pattern>,
     /// Those to one of these targets, as a report names them. Without any, all.
-    pub targets: Option<std::collections::BTreeSet<String>>,
+    pub targets: Option<BTreeSet<String>>,
+    /// None to any of these.
+    pub but: BTreeSet<String>,
 }
 
 /// What became of a run.
@@ -121,42 +124,39 @@ pub async fn sync(
     let begun = Instant::now();
     let health = Health::default();
     let chosen = choose::choose(&config.entries, places, &health, how.lock.as_ref());
-    let (chosen, cut) = match how.stop.cuts(how.deadline, chosen).await {
-        Ok(Ok(chosen)) => (chosen, None),
-        Ok(Err(problems)) => return Ok(Ended::Problems(problems)),
-        // Nothing is known yet, so there are no rows; that it was cut short is told.
-        Err(why) => (choose::Chosen::default(), Some(why)),
+    let mut chosen = match how.stop.cuts(how.deadline, chosen).await {
+        Ok(chosen) => chosen,
+        Err(why) => {
+            // Nothing is known yet, so there are no rows; that it was cut short is told.
+            let why = format!("{why}, before all sources had told what they have");
+            let run = Run::new(config, places, (&[], &[]), how, told);
+            return Ok(Ended::Run(run.report(begun.elapsed(), Some(why))));
+        }
     };
+    let mut problems = std::mem::take(&mut chosen.problems);
     let routes = match routes(&config.entries, &chosen.images, how.shard) {
-        Ok(routes) => routes,
-        Err(problems) => return Ok(Ended::Problems(problems)),
+        Ok(routes) if problems.is_empty() => how.only.of(&config.entries, routes),
+        Ok(_) => return Ok(Ended::Problems(problems)),
+        Err(more) => {
+            problems.extend(more);
+            problems.sort_by(|one, other| one.at.cmp(&other.at));
+            return Ok(Ended::Problems(problems));
+        }
     };
-    let routes = how.only.of(&config.entries, routes);
-    let empty = |route: &Route| route.targets.iter().map(|_| None).collect();
     let run = Run {
-        config,
-        places,
-        routes: &routes,
-        how,
-        lanes: Lanes::default(),
         health,
-        shared: run::Shared::default(),
-        ended: Mutex::new(routes.iter().map(empty).collect()),
-        told,
+        ..Run::new(config, places, (&routes, &chosen.failed), how, told)
     };
     told(&Told::Begins {
         images: routes.len(),
         targets: routes.iter().map(|route| route.targets.len()).sum(),
     });
-    let cut = match cut {
-        Some(why) => Some(why),
-        // What is dropped is told by its rows.
-        None => how.stop.cuts(how.deadline, run.all()).await.err(),
-    };
+    // What is dropped is told by its rows.
+    let cut = how.stop.cuts(how.deadline, run.all()).await.err();
     if !how.dry_run {
         run.finish().await;
     }
-    Ok(Ended::Run(run.report(&chosen.failed, begun.elapsed(), cut)))
+    Ok(Ended::Run(run.report(begun.elapsed(), cut)))
 }
 
 /// Asks what every chosen tag of a registry stands for now.
@@ -165,10 +165,10 @@ pub async fn sync(
 /// The first that cannot be told: a lock is whole or nothing.
 pub async fn lock(config: &Config, places: &Places) -> Result<Result<Lock, Vec<Problem>>> {
     let health = Health::default();
-    let chosen = match choose::choose(&config.entries, places, &health, None).await {
-        Ok(chosen) => chosen,
-        Err(problems) => return Ok(Err(problems)),
-    };
+    let chosen = choose::choose(&config.entries, places, &health, None).await;
+    if !chosen.problems.is_empty() {
+        return Ok(Err(chosen.problems));
+    }
     if let Some((_, error)) = chosen.failed.into_iter().next() {
         return Err(error);
     }
@@ -185,16 +185,20 @@ impl Only {
                 let from = entries.get(route.entry).map(|entry| entry.from.to_string());
                 pattern.is_match(&target) || from.is_some_and(|from| pattern.is_match(&from))
             });
-            fits && self
-                .targets
-                .as_ref()
-                .is_none_or(|targets| targets.contains(&target))
+            let is_named = |targets: &BTreeSet<String>| targets.contains(&target);
+            fits && self.targets.as_ref().is_none_or(is_named) && !self.but.contains(&target)
         };
+        // An archive is written in one piece: all of it, or nothing.
+        let archives: BTreeSet<Place> = (routes.iter())
+            .flat_map(|route| route.targets.iter().map(move |target| (route, target)))
+            .filter(|(route, target)| is_archive(&target.place) && wanted(route, target))
+            .map(|(_, target)| target.place.clone())
+            .collect();
         let trimmed = routes.into_iter().map(|mut route| {
             let targets = std::mem::take(&mut route.targets);
             route.targets = targets
                 .into_iter()
-                .filter(|target| wanted(&route, target))
+                .filter(|target| wanted(&route, target) || archives.contains(&target.place))
                 .collect();
             route
         });

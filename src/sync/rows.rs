@@ -30,7 +30,10 @@ impl Run<'_> {
         if let Some(error) = &ended.error {
             let mut row = row.failed(error);
             row.advice = advice(error).map(str::to_string);
-            if error.kind() == ErrorKind::RateLimited {
+            if matches!(
+                error.kind(),
+                ErrorKind::RateLimited | ErrorKind::Interrupted
+            ) {
                 row.status = Status::Deferred;
             }
             return Some(row);
@@ -63,14 +66,8 @@ impl Run<'_> {
         Some(row)
     }
 
-    /// Everything that became of everything. `unlisted`: entries whose source could not be asked;
-    /// `cut`: why it ended early.
-    pub(super) fn report(
-        &self,
-        unlisted: &[(usize, Error)],
-        took: Duration,
-        cut: Option<String>,
-    ) -> Report {
+    /// Everything that became of everything; `cut`: why it ended early.
+    pub(super) fn report(&self, took: Duration, cut: Option<String>) -> Report {
         let ended = locked(&self.ended);
         let rows: Vec<Row> = (ended.iter().enumerate())
             .flat_map(|(position, targets)| {
@@ -87,7 +84,7 @@ impl Run<'_> {
         });
         ran.shards.extend(shard);
         ran.stopped = cut;
-        ran.problems = unlisted
+        ran.problems = (self.unlisted)
             .iter()
             .filter_map(|(position, error)| {
                 let entry = self.config.entries.get(*position)?;

@@ -19,7 +19,7 @@ use super::ask::Asked;
 use super::bring::{Leader, Origin};
 use super::config::{Config, Entry, From, Place, Target};
 use super::decide::Decision;
-use super::lanes::{Health, Lane, Lanes};
+use super::lanes::{Health, Lane, Lanes, ends};
 use super::places::Places;
 use super::routes::Route;
 
@@ -85,6 +85,10 @@ pub(super) struct Run<'r> {
     pub(super) config: &'r Config,
     pub(super) places: &'r Places,
     pub(super) routes: &'r [Route],
+    /// For each route.
+    pub(super) origins: Vec<Origin>,
+    /// Entries of which nobody can tell what they choose, and why.
+    pub(super) unlisted: &'r [(usize, Error)],
     pub(super) how: &'r super::How,
     pub(super) lanes: Lanes,
     pub(super) health: Health,
@@ -103,6 +107,32 @@ pub(super) struct Shared {
     pub(super) lists: Mutex<BTreeMap<Place, Arc<OnceCell<Vec<Tag>>>>>,
     /// Whether archives hold what is wanted.
     pub(super) current: Mutex<BTreeMap<Place, Arc<OnceCell<bool>>>>,
+}
+
+impl<'r> Run<'r> {
+    /// A run over these routes that has not begun, with the entries whose routes nobody knows.
+    pub(super) fn new(
+        config: &'r Config,
+        places: &'r Places,
+        (routes, unlisted): (&'r [Route], &'r [(usize, Error)]),
+        how: &'r super::How,
+        told: &'r Listener<'r>,
+    ) -> Self {
+        let empty = |route: &Route| route.targets.iter().map(|_| None).collect();
+        Self {
+            config,
+            places,
+            routes,
+            origins: routes.iter().map(|_| Origin::default()).collect(),
+            unlisted,
+            how,
+            lanes: Lanes::default(),
+            health: Health::default(),
+            shared: Shared::default(),
+            ended: Mutex::new(routes.iter().map(empty).collect()),
+            told,
+        }
+    }
 }
 
 impl Run<'_> {
@@ -145,19 +175,18 @@ impl Run<'_> {
 
     /// One image to everywhere it goes.
     async fn route(&self, position: usize, targets: &[usize]) {
-        let route = self.routes.get(position);
+        let (route, origin) = (self.routes.get(position), self.origins.get(position));
         let entry = route.and_then(|route| self.config.entries.get(route.entry));
-        let (Some(route), Some(entry)) = (route, entry) else {
+        let (Some(route), Some(entry), Some(origin)) = (route, entry, origin) else {
             return;
         };
-        let origin = Origin::default();
         let ways = targets.iter().filter_map(|index| {
             let target = route.targets.get(*index)?;
             let way = Way {
                 route,
                 target,
                 entry,
-                origin: &origin,
+                origin,
                 opened: Mutex::default(),
             };
             Some((*index, way))
@@ -225,7 +254,9 @@ impl Run<'_> {
         let lane = self.lane(way);
         let copied = async {
             let _place = lane.copy().await?;
-            self.bring(way, asked, leader).await
+            let (from, to) = ends(&way.entry.from, &way.target.place);
+            let brought = Box::pin(self.bring(way, asked, leader));
+            self.health.copy(&from, &to, brought).await
         };
         // Large: boxed, so that thousands of routes that wait are small.
         let copied = Box::pin(copied).await;
@@ -255,14 +286,9 @@ impl Run<'_> {
     }
 
     fn lane(&self, way: &Way<'_>) -> Arc<Lane> {
-        let from = match &way.entry.from {
-            From::Registry(repository) => repository.registry(),
-            From::Local(_) => "",
-        };
-        match &way.target.place {
-            Place::Registry(repository) => self.lanes.between(from, repository.registry(), false),
-            place => self.lanes.between(from, &place.to_string(), true),
-        }
+        let (from, to) = ends(&way.entry.from, &way.target.place);
+        let is_single = !matches!(way.target.place, Place::Registry(_));
+        self.lanes.between(&from, &to, is_single)
     }
 
     /// The source of an image: a place on this machine is opened once, a repository for each image,

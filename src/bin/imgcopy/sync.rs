@@ -9,7 +9,7 @@ use clap::Args;
 
 use imgcopy::error::{Attempt as _, Error, ErrorKind};
 use imgcopy::sync::config::{self, Config, Problem};
-use imgcopy::sync::report::{Report, Status};
+use imgcopy::sync::report::{self, Report, Status};
 use imgcopy::sync::select::Pattern;
 use imgcopy::sync::{self, Ended as Synced, How, Lock, Only, Places, Shard, Stop, Told};
 
@@ -108,6 +108,10 @@ pub(crate) async fn sync(args: Box<SyncArgs>, stop: Stop) -> Ended {
     };
     let mut how = how(&args, begun).map_err(Failure::Usage)?;
     how.stop = stop;
+    // Better now than in the morning.
+    for file in &args.report {
+        report::Form::of(file).map_err(Failure::Usage)?;
+    }
     let places = places(&config, &args.patience, how.shard)?;
     let told = |told: &Told<'_>| {
         if !args.quiet {
@@ -130,7 +134,9 @@ pub(crate) async fn sync(args: Box<SyncArgs>, stop: Stop) -> Ended {
     if args.format == crate::choices::Format::Json {
         render::json(&report);
     }
-    render::tell(report.summary().trim_end());
+    for line in report.rest() {
+        render::tell(&line);
+    }
     Ok(ExitCode::from(report.exit_code()))
 }
 
@@ -187,7 +193,7 @@ fn how(args: &SyncArgs, begun: Instant) -> imgcopy::error::Result<How> {
     let shard = args.shard.as_deref();
     let invalid = |why: String| Error::new(ErrorKind::Invalid, why);
     let pattern = args.only.as_deref().map(Pattern::of_references).transpose();
-    let targets = args.retry_from.as_deref().map(failed).transpose()?;
+    let again = args.retry_from.as_deref().map(again).transpose()?;
     Ok(How {
         file: Some(args.file.display().to_string()),
         dry_run: args.dry_run,
@@ -196,7 +202,7 @@ fn how(args: &SyncArgs, begun: Instant) -> imgcopy::error::Result<How> {
         lock: args.locked.then(|| read_lock(&args.file)).transpose()?,
         only: Only {
             pattern: pattern.map_err(invalid)?,
-            targets,
+            ..again.unwrap_or_default()
         },
         deadline: args.deadline.and_then(|after| begun.checked_add(after)),
         threads: args.threads,
@@ -204,18 +210,32 @@ fn how(args: &SyncArgs, begun: Instant) -> imgcopy::error::Result<How> {
     })
 }
 
-fn failed(file: &Path) -> imgcopy::error::Result<std::collections::BTreeSet<String>> {
+/// What an earlier run left to be done.
+fn again(file: &Path) -> imgcopy::error::Result<Only> {
     let what = || format!("cannot read the report {}", file.display());
     let json = std::fs::read(file).attempting(what)?;
     let report = Report::parse(&json).attempting(what)?;
-    let left = report.failed().chain(report.rows_with(Status::Deferred));
-    Ok(left.map(|row| row.destination.clone()).collect())
+    let is_left = |row: &&report::Row| matches!(row.status, Status::Failed | Status::Deferred);
+    let name = |row: &report::Row| row.destination.clone();
+    let (left, done): (Vec<_>, Vec<_>) = report.rows.iter().partition(is_left);
+    // What could not be listed has no rows: then everything is left but what was done.
+    let has_ended_early = report.run.stopped.is_some() && report.rows.is_empty();
+    Ok(match report.run.problems.is_empty() && !has_ended_early {
+        true => Only {
+            targets: Some(left.into_iter().map(name).collect()),
+            ..Only::default()
+        },
+        false => Only {
+            but: done.into_iter().map(name).collect(),
+            ..Only::default()
+        },
+    })
 }
 
 fn read_lock(file: &Path) -> imgcopy::error::Result<Lock> {
-    let path = lock_of(file);
-    let what = || format!("cannot read {}", path.display());
-    let text = std::fs::read_to_string(&path).attempting(what)?;
+    let beside = lock_of(file);
+    let what = || format!("cannot read {}", beside.display());
+    let text = std::fs::read_to_string(&beside).attempting(what)?;
     text.parse::<Lock>().attempting(what)
 }
 

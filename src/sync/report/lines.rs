@@ -7,9 +7,15 @@ impl Report {
     /// A line for each image that changed, then what was put off, then each failure with its advice,
     /// where nobody overlooks it, and one line with all numbers at the end.
     pub fn lines(&self) -> Vec<String> {
-        let mut lines: Vec<String> = Vec::new();
         let changed = self.rows.iter().filter(|row| row.status.is_change());
-        lines.extend(changed.map(Row::line));
+        let mut lines: Vec<String> = changed.map(Row::line).collect();
+        lines.extend(self.rest());
+        lines
+    }
+
+    /// The same lines without the images that changed.
+    pub fn rest(&self) -> Vec<String> {
+        let mut lines: Vec<String> = Vec::new();
         let left = [Status::Kept, Status::Skipped, Status::Deferred];
         for status in left {
             lines.extend(self.rows_with(status).map(reasoned_line));

@@ -65,11 +65,15 @@ impl Target {
         Err(Error::new(ErrorKind::Invalid, what))
     }
 
-    /// Replaces a file, whatever is in it, once the new one is whole.
+    /// Replaces a file, whatever is in it, once the new one is whole. One that somebody else makes
+    /// meanwhile is replaced, too.
     pub(super) fn replacing(path: &Path) -> Result<Self> {
         match std::fs::metadata(path) {
             Ok(metadata) if metadata.is_file() => Ok(Target::Old(path.to_path_buf())),
-            _ => Self::at(path),
+            _ => Ok(match Self::at(path)? {
+                Target::New(path) => Target::Old(path),
+                other => other,
+            }),
         }
     }
 
