@@ -248,6 +248,7 @@ pub(super) fn bring<'b>(
         let own = Job {
             name: Name::Digest(digest.clone()),
             tags: companion.tag.clone().into_iter().collect(),
+            standing: None,
             expected: Some(digest.clone()),
             selection: Selection::All,
             compression: None,

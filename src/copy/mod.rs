@@ -55,6 +55,9 @@ pub struct Job<'a> {
     pub destination: &'a dyn Destination,
     /// Under which names; with none it is given out by digest or position only.
     pub tags: Vec<Tag>,
+    /// What each of these names stood for, if somebody asked just now; else they are asked about. A copy
+    /// that begins anew asks in any case.
+    pub standing: Option<Vec<Option<Descriptor>>>,
     /// What the image must be called at the destination, if the user said so.
     pub expected: Option<Digest>,
     /// Which images of an index.
@@ -94,6 +97,7 @@ impl<'a> Job<'a> {
             name: Name::Sole,
             destination,
             tags: Vec::new(),
+            standing: None,
             expected: None,
             selection: Selection::All,
             companions: Companions::default(),
@@ -209,6 +213,7 @@ async fn repeated(job: &Job<'_>, observer: &Arc<dyn Observer>, tells: bool) -> R
             Err(error) if error.kind() == ErrorKind::Changed && attempt < ATTEMPTS => {
                 debug!(%error, attempt, "the destination changed: surveying it again");
                 attempt += 1;
+                job.standing = None;
             }
             Err(error) if error.kind() == ErrorKind::RefusedType => {
                 let other = job.falls_back_to(&plan).filter(|_| refused.is_none());

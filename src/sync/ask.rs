@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::copy::{Selection, plan, survey};
 use crate::error::{Attempt as _, Error, ErrorKind, Result};
-use crate::image::{Digest, Name, Tag};
+use crate::image::{Descriptor, Digest, Name, Tag};
 use crate::store::{Destination, Form, Promise, Source, locked};
 
 use super::archives::is_archive;
@@ -20,8 +20,22 @@ pub(super) struct Asked {
     pub(super) decision: Decision,
     /// What the tag stands for at the destination.
     pub(super) before: Option<Digest>,
+    /// The same for the copy, which then need not ask again; `None` if nobody asked.
+    pub(super) standing: Option<Vec<Option<Descriptor>>>,
     /// What the image is called at its source, if somebody had to ask.
     pub(super) source: Option<Digest>,
+}
+
+impl Asked {
+    /// What was decided without asking what the tag stands for.
+    fn only(decision: Decision) -> Self {
+        Self {
+            decision,
+            before: None,
+            standing: None,
+            source: None,
+        }
+    }
 }
 
 /// From so many tags of one repository on, its list is asked for instead of each of them.
@@ -36,28 +50,20 @@ impl Run<'_> {
                 true => Decision::Same,
                 false => Decision::New,
             };
-            return Ok(Asked {
-                decision,
-                before: None,
-                source: None,
-            });
+            return Ok(Asked::only(decision));
         }
         let destination = self.destination(way)?;
         let is_immutable =
             (entry.immutable.iter()).any(|selector| selector.covers(&own_tag(target)));
         if is_immutable && !self.how.deep && self.is_listed(target, &destination).await? {
-            return Ok(Asked {
-                decision: Decision::Immutable,
-                before: None,
-                source: None,
-            });
+            return Ok(Asked::only(Decision::Immutable));
         }
         let name = Name::Tag(target.name.clone());
         let there = self
             .of_place(&target.place, destination.resolve(&name))
             .await
             .attempting(|| format!("cannot look up {target}"))?;
-        let before = there.map(|there| there.digest);
+        let before = there.as_ref().map(|there| there.digest.clone());
         let mut known = Known {
             there: before.as_ref(),
             wanted: None,
@@ -76,12 +82,15 @@ impl Run<'_> {
                 known.wanted = source.as_ref();
                 decision = decide(&known, entry.change);
             } else {
-                decision = self.read(way, (&*from, &*destination)).await?;
+                decision = self
+                    .read(way, (&*from, &*destination), there.as_ref())
+                    .await?;
             }
         }
         Ok(Asked {
             decision,
             before,
+            standing: Some(vec![there]),
             source,
         })
     }
@@ -92,10 +101,12 @@ impl Run<'_> {
         &self,
         way: &Way<'_>,
         (source, destination): (&dyn Source, &dyn Destination),
+        there: Option<&Descriptor>,
     ) -> Result<Decision> {
         let job = self.job(way.entry, &way.route.name, source, destination);
         let job = crate::copy::Job {
             tags: vec![way.target.name.clone()],
+            standing: Some(vec![there.cloned()]),
             ..job
         };
         let planned = plan(&survey(&job).await?)?;
@@ -109,8 +120,7 @@ impl Run<'_> {
 
     /// Whether the destination has the tag, asked by its list if there are many such tags.
     async fn is_listed(&self, target: &Target, destination: &Arc<dyn Destination>) -> Result<bool> {
-        let of_place = |route: &&Route| route.targets.iter().any(|it| it.place == target.place);
-        if self.routes.iter().filter(of_place).take(MANY).count() < MANY {
+        if (self.shared.names.get(&target.place)).is_none_or(|names| *names < MANY) {
             let name = Name::Tag(target.name.clone());
             let found = self.of_place(&target.place, destination.resolve(&name));
             return Ok(found.await?.is_some());

@@ -49,8 +49,10 @@ impl Run<'_> {
         if asked.decision == Decision::Update {
             self.back_up(way, asked, &*destination).await?;
         }
+        // Whoever tries for the second time asks anew.
+        let standing = asked.standing.clone().filter(|_| leader.is_none());
         if let Some(leader) = leader {
-            match self.follow(way, leader, &*destination).await {
+            match self.follow(way, asked, leader, &*destination).await {
                 Ok(outcome) => return Ok(outcome),
                 Err(error) if self.is_fault_of(leader, &error).await => {
                     debug!(%error, %target, "cannot be read from where it was just written");
@@ -68,6 +70,7 @@ impl Run<'_> {
         };
         let job = Job {
             tags: vec![target.name.clone()],
+            standing,
             ..self.job(entry, &name, &*source, &*destination)
         };
         let copied = transfer(&job, &(Arc::new(Silent) as _)).await;
@@ -78,6 +81,7 @@ impl Run<'_> {
     async fn follow(
         &self,
         way: &Way<'_>,
+        asked: &Asked,
         leader: &Leader,
         destination: &dyn Destination,
     ) -> Result<Outcome> {
@@ -86,6 +90,7 @@ impl Run<'_> {
         let name = Name::Digest(leader.digest.clone());
         let job = Job {
             tags: vec![way.target.name.clone()],
+            standing: asked.standing.clone(),
             selection: Selection::All,
             ..self.job(way.entry, &name, &*source, destination)
         };

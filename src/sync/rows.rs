@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::config::Position;
 use super::decide::Decision;
+use super::foresee::Costs;
 use super::report::{Entry, HostLine, Report, Row, Run as Ran, Saved, Shard, Status};
 use super::run::{Ended, Run};
 use crate::error::{Error, ErrorKind};
@@ -69,12 +70,25 @@ impl Run<'_> {
     /// Everything that became of everything; `cut`: why it ended early.
     pub(super) fn report(&self, took: Duration, cut: Option<String>) -> Report {
         let ended = locked(&self.ended);
-        let rows: Vec<Row> = (ended.iter().enumerate())
-            .flat_map(|(position, targets)| {
-                let targets = targets.iter().enumerate();
-                targets.filter_map(move |(index, ended)| self.row(position, index, ended.as_ref()))
-            })
-            .collect();
+        let mut costs = Costs::default();
+        let hosts = self.hosts();
+        for host in hosts.iter().filter(|_| self.how.dry_run) {
+            costs.begin(&host.host, host.requests, host.pulls);
+        }
+        let mut rows = Vec::new();
+        for (position, targets) in ended.iter().enumerate() {
+            for (index, ended) in targets.iter().enumerate() {
+                let Some(mut row) = self.row(position, index, ended.as_ref()) else {
+                    continue;
+                };
+                let foreseen = ended.as_ref().and_then(|ended| ended.foreseen.as_ref());
+                let target = (self.routes.get(position)).and_then(|it| it.targets.get(index));
+                if let (Some(foreseen), Some(target)) = (foreseen, target) {
+                    costs.add(&target.place, foreseen, &mut row);
+                }
+                rows.push(row);
+            }
+        }
         let mut ran = Ran::begin(self.how.file.clone());
         ran.started = self.how.now.into();
         ran.took = took;
@@ -104,7 +118,7 @@ impl Run<'_> {
             saved.bytes += outcome.bytes_kept;
             saved
         });
-        Report::new(ran, saved, self.hosts(), rows)
+        Report::new(ran, saved, hosts, rows).with_forecast(costs.forecasts())
     }
 
     fn hosts(&self) -> Vec<HostLine> {

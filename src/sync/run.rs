@@ -19,6 +19,7 @@ use super::ask::Asked;
 use super::bring::{Leader, Origin};
 use super::config::{Config, Entry, From, Place, Target};
 use super::decide::Decision;
+use super::foresee::Foreseen;
 use super::lanes::{Health, Lane, Lanes, ends};
 use super::places::Places;
 use super::routes::Route;
@@ -34,6 +35,8 @@ pub(super) struct Ended {
     pub(super) source: Option<Digest>,
     /// What was copied.
     pub(super) outcome: Option<Outcome>,
+    /// What copying it would take, if nothing is to be changed.
+    pub(super) foreseen: Option<Foreseen>,
     /// Why it failed.
     pub(super) error: Option<Error>,
     /// How many requests it took.
@@ -98,15 +101,27 @@ pub(super) struct Run<'r> {
     pub(super) told: &'r Listener<'r>,
 }
 
-/// Places that are opened once for all images.
+/// What all images of a run have in common, and places that are opened once for all of them.
 #[derive(Default)]
 pub(super) struct Shared {
+    /// How many names each place is to have.
+    pub(super) names: BTreeMap<Place, usize>,
     sources: Mutex<BTreeMap<String, Arc<dyn Source>>>,
     destinations: Mutex<BTreeMap<Place, Arc<dyn Destination>>>,
     /// What repositories list, for tags that never change.
     pub(super) lists: Mutex<BTreeMap<Place, Arc<OnceCell<Vec<Tag>>>>>,
     /// Whether archives hold what is wanted.
     pub(super) current: Mutex<BTreeMap<Place, Arc<OnceCell<bool>>>>,
+}
+
+impl Shared {
+    fn of(routes: &[Route]) -> Self {
+        let mut shared = Self::default();
+        for target in routes.iter().flat_map(|route| &route.targets) {
+            *shared.names.entry(target.place.clone()).or_default() += 1;
+        }
+        shared
+    }
 }
 
 impl<'r> Run<'r> {
@@ -128,7 +143,7 @@ impl<'r> Run<'r> {
             how,
             lanes: Lanes::default(),
             health: Health::default(),
-            shared: Shared::default(),
+            shared: Shared::of(routes),
             ended: Mutex::new(routes.iter().map(empty).collect()),
             told,
         }
@@ -197,13 +212,16 @@ impl Run<'_> {
         });
         let mut waiting = Vec::new();
         for (index, way, asked, ended) in join_all(asked).await {
-            match asked.filter(|asked| asked.decision.copies() && !self.how.dry_run) {
+            match asked.filter(|asked| asked.decision.copies()) {
                 Some(asked) => waiting.push((index, way, asked)),
                 None => self.settle(position, index, ended),
             }
         }
         // Whoever can be read afterwards goes first, and the others read there.
         waiting.sort_by_key(|(_, way, _)| !can_lead(&way.target.place));
+        if self.how.dry_run {
+            return Box::pin(self.foresee_all(position, &waiting)).await;
+        }
         let mut waiting = waiting.into_iter();
         let mut leader: Option<Leader> = None;
         for (index, way, asked) in waiting.by_ref() {
@@ -233,9 +251,10 @@ impl Run<'_> {
         let lane = self.lane(way);
         let asked = async {
             let _place = lane.ask().await?;
-            self.ask(way).await
+            // Large: boxed when its turn has come, so that thousands of routes that wait are small.
+            Box::pin(self.ask(way)).await
         };
-        let asked = Box::pin(asked).await;
+        let asked = asked.await;
         let mut ended = Ended::new(way, begun.elapsed());
         match asked {
             Ok(asked) => {
@@ -258,8 +277,7 @@ impl Run<'_> {
             let brought = Box::pin(self.bring(way, asked, leader));
             self.health.copy(&from, &to, brought).await
         };
-        // Large: boxed, so that thousands of routes that wait are small.
-        let copied = Box::pin(copied).await;
+        let copied = copied.await;
         let mut ended = Ended::new(way, begun.elapsed());
         ended.note(asked);
         match copied {
@@ -269,7 +287,7 @@ impl Run<'_> {
         ended
     }
 
-    fn settle(&self, position: usize, index: usize, mut ended: Ended) {
+    pub(super) fn settle(&self, position: usize, index: usize, mut ended: Ended) {
         let mut all = locked(&self.ended);
         let Some(slot) = all.get_mut(position).and_then(|all| all.get_mut(index)) else {
             return;
@@ -285,7 +303,7 @@ impl Run<'_> {
         }
     }
 
-    fn lane(&self, way: &Way<'_>) -> Arc<Lane> {
+    pub(super) fn lane(&self, way: &Way<'_>) -> Arc<Lane> {
         let (from, to) = ends(&way.entry.from, &way.target.place);
         let is_single = !matches!(way.target.place, Place::Registry(_));
         self.lanes.between(&from, &to, is_single)
@@ -357,12 +375,13 @@ impl Way<'_> {
 
 impl Ended {
     /// `elapsed`: since it was last waited for.
-    fn new(way: &Way<'_>, elapsed: Duration) -> Self {
+    pub(super) fn new(way: &Way<'_>, elapsed: Duration) -> Self {
         Self {
             decision: None,
             before: None,
             source: None,
             outcome: None,
+            foreseen: None,
             error: None,
             requests: way.requests(),
             elapsed,
@@ -370,7 +389,7 @@ impl Ended {
         }
     }
 
-    fn note(&mut self, asked: &Asked) {
+    pub(super) fn note(&mut self, asked: &Asked) {
         self.decision = Some(asked.decision);
         self.before.clone_from(&asked.before);
         self.source.clone_from(&asked.source);
@@ -378,7 +397,7 @@ impl Ended {
 }
 
 /// Whether others can read what was just written there. An archive is not there until the end.
-fn can_lead(place: &Place) -> bool {
+pub(super) fn can_lead(place: &Place) -> bool {
     matches!(place, Place::Registry(_) | Place::OciDir(_))
 }
 

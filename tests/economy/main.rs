@@ -8,6 +8,7 @@ mod support;
 
 mod command;
 mod images;
+mod nights;
 mod order;
 mod places;
 mod remembered;

@@ -29,7 +29,7 @@ pub(crate) struct SyncArgs {
     #[arg(default_value = "sync.yaml")]
     pub(crate) file: PathBuf,
 
-    /// Show what would be done; nothing is copied
+    /// Show what would be done and what it would cost; manifests are read, nothing is copied
     #[arg(long)]
     pub(crate) dry_run: bool,
 
@@ -53,7 +53,7 @@ pub(crate) struct SyncArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) retry_from: Option<PathBuf>,
 
-    /// Write a report: FILE.json, .xml (JUnit) or .html; may be given several times
+    /// Write a report: FILE.json, .xml (for CI systems) or .html; may be given several times
     #[arg(long, value_name = "FILE")]
     pub(crate) report: Vec<PathBuf>,
 
@@ -114,7 +114,8 @@ pub(crate) async fn sync(args: Box<SyncArgs>, stop: Stop) -> Ended {
     }
     let places = places(&config, &args.patience, how.shard)?;
     let told = |told: &Told<'_>| {
-        if !args.quiet {
+        // A plan is told as a whole.
+        if !args.quiet && !args.dry_run {
             told_of(told);
         }
     };
@@ -131,11 +132,19 @@ pub(crate) async fn sync(args: Box<SyncArgs>, stop: Stop) -> Ended {
     if !args.dry_run {
         render::warnings(&sync::announce(&config, &report, &how.stop).await);
     }
-    if args.format == crate::choices::Format::Json {
-        render::json(&report);
+    match (args.format, args.dry_run) {
+        (crate::choices::Format::Json, _) => {
+            render::json(&report);
+        }
+        (crate::choices::Format::Table, true) => {
+            render::text(&report.plan_text());
+        }
+        (crate::choices::Format::Table, false) => {}
     }
-    for line in report.rest() {
-        render::tell(&line);
+    if !args.dry_run {
+        for line in report.rest() {
+            render::tell(&line);
+        }
     }
     Ok(ExitCode::from(report.exit_code()))
 }

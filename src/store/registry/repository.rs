@@ -251,6 +251,11 @@ impl Store for Registry {
     }
 
     async fn find(&self, name: &Name) -> Result<Option<Manifest>> {
+        if let Name::Digest(digest) = name
+            && let Some(kept) = locked(&self.manifests).get(digest)
+        {
+            return Ok(Some(kept.clone()));
+        }
         let what = || format!("cannot read {name} of {self}");
         let (ends, reference, wanted) = match name {
             Name::Tag(tag) | Name::Pinned(tag, _) => (&self.by_tag, tag.to_string(), None),

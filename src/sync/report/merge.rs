@@ -26,10 +26,12 @@ impl Report {
         let mut rows: BTreeMap<(String, String), Row> = BTreeMap::new();
         let mut hosts: BTreeMap<String, HostLine> = BTreeMap::new();
         let mut saved = Saved::default();
+        let mut forecast = Vec::new();
         for report in reports {
             for row in report.rows {
                 rows.insert((row.destination.clone(), row.source.clone()), row);
             }
+            forecast.extend(report.forecast);
             for line in report.hosts {
                 let known = hosts.entry(line.host.clone()).or_default();
                 add_host(known, line);
@@ -39,7 +41,8 @@ impl Report {
             saved.mounted = saved.mounted.saturating_add(report.saved.mounted);
         }
         let hosts = hosts.into_values().collect();
-        Ok(Report::new(run, saved, hosts, rows.into_values().collect()))
+        let merged = Report::new(run, saved, hosts, rows.into_values().collect());
+        Ok(merged.with_forecast(forecast))
     }
 
     /// The parts of which no report was merged: nobody knows what came of them.

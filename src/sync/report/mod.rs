@@ -9,6 +9,7 @@
 
 mod failure;
 mod file;
+mod forecast;
 mod html;
 mod junit;
 mod lines;
@@ -31,6 +32,7 @@ use crate::image::Digest;
 
 pub(super) use failure::chain;
 pub use file::Form;
+pub use forecast::Forecast;
 pub(super) use metrics::Exposition;
 pub use moment::Moment;
 pub use totals::Totals;
@@ -51,6 +53,9 @@ pub struct Report {
     pub saved: Saved,
     /// The registries, by name.
     pub hosts: Vec<HostLine>,
+    /// Of a run that changes nothing: what it would cost, by host.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub forecast: Vec<Forecast>,
     /// One for each image and destination, by destination and source.
     pub rows: Vec<Row>,
 }
@@ -196,7 +201,7 @@ pub struct Row {
     /// What its name stands for at the destination now, as far as it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<Digest>,
-    /// Bytes that were written for it.
+    /// Bytes that were written for it; bytes of blobs that would be, if it would be new or updated.
     pub bytes: u64,
     /// Requests that were made for it.
     pub requests: u64,
@@ -301,6 +306,7 @@ impl Report {
             totals: Totals::of(&rows),
             saved,
             hosts,
+            forecast: Vec::new(),
             rows,
         }
     }
@@ -324,12 +330,8 @@ impl Report {
             return Err(Error::new(ErrorKind::Unsupported, what));
         }
         let report: Self = serde_json::from_slice(json)?;
-        Ok(Self::new(
-            report.run,
-            report.saved,
-            report.hosts,
-            report.rows,
-        ))
+        let read = Self::new(report.run, report.saved, report.hosts, report.rows);
+        Ok(read.with_forecast(report.forecast))
     }
 
     /// The rows that failed, for a run that does only these.
