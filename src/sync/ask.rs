@@ -54,7 +54,7 @@ impl Run<'_> {
         }
         let destination = self.destination(way)?;
         let is_immutable =
-            (entry.immutable.iter()).any(|selector| selector.covers(&own_tag(target)));
+            (entry.immutable.iter()).any(|selector| selector.covers(&own_tag(&target.name)));
         if is_immutable && !self.how.deep && self.is_listed(target, &destination).await? {
             return Ok(Asked::only(Decision::Immutable));
         }
@@ -196,8 +196,8 @@ fn keeps_digest(entry: &Entry, source: &dyn Source, destination: &dyn Destinatio
 }
 
 /// The tag as selectors know it: in a directory or an archive, what follows the repository.
-fn own_tag(target: &Target) -> Tag {
-    let text = target.name.as_str();
+pub(super) fn own_tag(name: &Tag) -> Tag {
+    let text = name.as_str();
     let own = text.rsplit_once(':').map_or(text, |(_, tag)| tag);
-    own.parse().unwrap_or_else(|_| target.name.clone())
+    own.parse().unwrap_or_else(|_| name.clone())
 }

@@ -59,12 +59,12 @@ pub fn decide(known: &Known<'_>, change: Change) -> Decision {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use Change::{Fail, Keep, Update};
 
     #[test]
     fn a_tag_is_decided_by_what_both_places_say() {
         let (a, b) = (Digest::of(b"a"), Digest::of(b"b"));
         let (a, b) = (Some(&a), Some(&b));
-        use Change::{Fail, Keep, Update};
         for (there, wanted, is_immutable, change, decision) in [
             (None, a, false, Update, Decision::New),
             (None, None, true, Keep, Decision::New),

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! config (what the file means)  ->  choose (which tags)  ->  routes (what goes where)
-//!     ->  ask and decide (what has changed)  ->  bring (copy it)  ->  report
+//!     ->  ask and decide (what has changed)  ->  bring (copy it)  ->  prune  ->  report
 //! ```
 //!
 //! Each image is a future of its own that asks, decides and copies. Lanes, one for each pair of hosts,
@@ -21,6 +21,7 @@ mod lanes;
 mod lock;
 mod notify;
 mod places;
+mod prune;
 pub mod report;
 mod routes;
 mod rows;
@@ -136,7 +137,7 @@ pub async fn sync(
     };
     let mut problems = std::mem::take(&mut chosen.problems);
     let routes = match routes(&config.entries, &chosen.images, how.shard) {
-        Ok(routes) if problems.is_empty() => how.only.of(&config.entries, routes),
+        Ok(routes) if problems.is_empty() => routes,
         Ok(_) => return Ok(Ended::Problems(problems)),
         Err(more) => {
             problems.extend(more);
@@ -144,6 +145,8 @@ pub async fn sync(
             return Ok(Ended::Problems(problems));
         }
     };
+    let areas = prune::Areas::of(config, &chosen, &routes, how.shard);
+    let routes = how.only.of(&config.entries, routes);
     let run = Run {
         health,
         ..Run::new(config, places, (&routes, &chosen.failed), how, told)
@@ -157,7 +160,11 @@ pub async fn sync(
     if !how.dry_run {
         run.finish().await;
     }
-    Ok(Ended::Run(run.report(begun.elapsed(), cut)))
+    let (pruned, cut) = match how.stop.cuts(how.deadline, run.prune(areas)).await {
+        Ok(pruned) => (pruned, cut),
+        Err(why) => (Vec::new(), cut.or(Some(why))),
+    };
+    Ok(Ended::Run(run.report(begun.elapsed(), cut).and(pruned)))
 }
 
 /// Asks what every chosen tag of a registry stands for now.

@@ -255,6 +255,10 @@ pub(crate) fn told_of(told: &Told<'_>) {
             render::tell(&format!("{images} images for {targets} names"));
         }
         Told::Ended { row } if row.status.is_change() => render::tell(&row.line()),
+        // What pruning leaves as it is, as a whole.
+        Told::Ended { row } if row.source.is_empty() && row.status == Status::Skipped => {
+            render::tell(&row.reasoned_line());
+        }
         Told::Again { targets } => render::tell(&format!("trying {targets} once more")),
         _ => {}
     }

@@ -21,6 +21,7 @@
 
 mod check;
 mod collide;
+mod convert;
 mod cron;
 mod entry;
 mod interpolate;
@@ -41,6 +42,7 @@ mod types;
 mod units;
 mod words;
 
+pub use convert::{Converted, Tool, convert};
 pub use cron::Cron;
 pub use load::{Process, Surroundings, load};
 pub use pattern::HostPattern;

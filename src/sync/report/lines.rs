@@ -18,10 +18,10 @@ impl Report {
         let mut lines: Vec<String> = Vec::new();
         let left = [Status::Kept, Status::Skipped, Status::Deferred];
         for status in left {
-            lines.extend(self.rows_with(status).map(reasoned_line));
+            lines.extend(self.rows_with(status).map(Row::reasoned_line));
         }
         for row in self.failed() {
-            lines.push(reasoned_line(row));
+            lines.push(row.reasoned_line());
             let advice = row.advice.as_deref();
             lines.extend(advice.map(|advice| format!("  hint: {}", plain(advice))));
         }
@@ -80,13 +80,17 @@ impl Row {
         let names = names(self);
         format!("{:8} {names}{digests}  {}", self.status, size(self.bytes))
     }
-}
 
-fn reasoned_line(row: &Row) -> String {
-    let reason = row.reason.as_deref().unwrap_or("no reason was told");
-    format!("{:8} {}: {}", row.status, names(row), plain(reason))
+    /// The row as a line of a log: status, names and the reason.
+    pub fn reasoned_line(&self) -> String {
+        let reason = self.reason.as_deref().unwrap_or("no reason was told");
+        format!("{:8} {}: {}", self.status, names(self), plain(reason))
+    }
 }
 
 fn names(row: &Row) -> String {
-    format!("{} (from {})", plain(&row.destination), plain(&row.source))
+    match row.source.is_empty() {
+        true => plain(&row.destination),
+        false => format!("{} (from {})", plain(&row.destination), plain(&row.source)),
+    }
 }

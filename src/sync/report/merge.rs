@@ -48,8 +48,8 @@ impl Report {
     /// The parts of which no report was merged: nobody knows what came of them.
     pub fn missing_shards(&self) -> Vec<Shard> {
         let there: BTreeSet<&Shard> = self.run.shards.iter().collect();
-        // A single report is about its own part only.
-        if there.len() < 2 {
+        // The report of one machine is about its own part only.
+        if !self.run.is_merged {
             return Vec::new();
         }
         let counts: BTreeSet<u32> = there.iter().map(|shard| shard.of).collect();
@@ -104,5 +104,6 @@ fn merged_run(reports: &[Report]) -> Option<Run> {
         shards: shards.into_iter().collect(),
         stopped: (!stopped.is_empty()).then(|| stopped.join("; ")),
         problems: problems.into_iter().cloned().collect(),
+        is_merged: true,
     })
 }

@@ -83,6 +83,9 @@ pub struct Run {
     /// What concerns no row, a clause each: an entry whose source could not be listed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<String>,
+    /// Whether it was put together from the reports of several runs or machines.
+    #[serde(default, rename = "merged", skip_serializing_if = "std::ops::Not::not")]
+    pub is_merged: bool,
 }
 
 impl Run {
@@ -96,6 +99,7 @@ impl Run {
             shards: Vec::new(),
             stopped: None,
             problems: Vec::new(),
+            is_merged: false,
         }
     }
 }
@@ -126,7 +130,7 @@ pub enum Status {
     Updated,
     /// It was there already.
     Same,
-    /// The destination has another image of this name, and was to keep it.
+    /// The destination has an image of this name that is not the source's, and keeps it.
     Kept,
     /// Put off: a limit or the end of the time came first. A later run does it.
     Deferred,
@@ -138,15 +142,21 @@ pub enum Status {
     WouldCreate,
     /// A run that changes nothing: it would take another image's place.
     WouldUpdate,
+    /// No source has it any more, and the destination has it no longer.
+    Pruned,
+    /// A run that changes nothing: no source has it any more, and it would go.
+    WouldPrune,
 }
 
 impl Status {
     /// Every status, in the order in which they are shown.
-    pub const ALL: [Status; 9] = [
+    pub const ALL: [Status; 11] = [
         Status::New,
         Status::Updated,
         Status::WouldCreate,
         Status::WouldUpdate,
+        Status::Pruned,
+        Status::WouldPrune,
         Status::Same,
         Status::Kept,
         Status::Deferred,
@@ -166,13 +176,16 @@ impl Status {
             Status::Failed => "failed",
             Status::WouldCreate => "would-create",
             Status::WouldUpdate => "would-update",
+            Status::Pruned => "pruned",
+            Status::WouldPrune => "would-prune",
         }
     }
 
     /// Whether the destination has changed, or would.
     pub fn is_change(self) -> bool {
-        use Status::{New, Updated, WouldCreate, WouldUpdate};
-        matches!(self, New | Updated | WouldCreate | WouldUpdate)
+        use Status::{New, Pruned, Updated, WouldCreate, WouldPrune, WouldUpdate};
+        let would = matches!(self, WouldCreate | WouldUpdate | WouldPrune);
+        would || matches!(self, New | Updated | Pruned)
     }
 }
 
@@ -186,7 +199,7 @@ impl fmt::Display for Status {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Row {
-    /// The image at the source, as a reference.
+    /// The image at the source, as a reference; empty where no source has it (pruning).
     pub source: String,
     /// Its name at the destination, as a reference.
     pub destination: String,
@@ -309,6 +322,13 @@ impl Report {
             forecast: Vec::new(),
             rows,
         }
+    }
+
+    /// The same report with more rows.
+    #[must_use]
+    pub fn and(mut self, rows: Vec<Row>) -> Self {
+        self.rows.extend(rows);
+        Self::new(self.run, self.saved, self.hosts, self.rows)
     }
 
     /// Reads what [`Report::to_json`] wrote. The totals are made anew.

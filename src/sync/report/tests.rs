@@ -15,6 +15,7 @@ fn run(started: &str, seconds: u64) -> Run {
         shards: Vec::new(),
         stopped: None,
         problems: Vec::new(),
+        is_merged: false,
     }
 }
 

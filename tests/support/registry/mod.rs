@@ -258,6 +258,10 @@ impl Registry {
         self.change(repository, |of| of.tags.insert(tag, digest));
     }
 
+    pub fn delete_tag(&self, repository: &str, tag: &str) {
+        self.change(repository, |of| of.tags.remove(tag));
+    }
+
     pub fn tag_of(&self, repository: &str, tag: &str) -> Option<String> {
         self.read(repository, |of| of.tags.get(tag).cloned())?
     }

@@ -1,6 +1,6 @@
 //! What a file means, written as a file: with every default, every name in full, and no secret.
 
-mod yaml;
+pub(super) mod yaml;
 
 use serde_json::{Map, Value, json};
 

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 /// Writes a document.
-pub(super) fn write(document: &Value) -> String {
+pub(in crate::sync::config) fn write(document: &Value) -> String {
     let mut out = String::new();
     match document {
         Value::Object(map) if !map.is_empty() => block(document, 0, &mut out),
