@@ -75,9 +75,15 @@ fn reports_of_shards_are_merged_into_every_form() {
     );
     let read = Report::parse(&std::fs::read(&all).unwrap()).unwrap();
     assert_eq!(read.totals.rows(), 3);
-    // The same goes to stdout, and one shard alone says what is missing only beside another.
+    // The same goes to stdout. One shard alone lacks the others.
     assert_eq!(merge(&[&one, &other], &[]).stdout, read.to_json());
-    assert_eq!(merge(&[&one], &[]).code, Some(0));
+    let alone = merge(&[&one], &[]);
+    assert_eq!(alone.code, Some(3));
+    assert!(
+        alone.stderr.contains("no report of shard 1/2"),
+        "{}",
+        alone.stderr
+    );
 }
 
 #[test]

@@ -10,8 +10,9 @@ use crate::store::Source;
 
 use super::ask::Asked;
 use super::config::{From, Place};
+use super::ended::Ended;
 use super::report::{Forecast, Row};
-use super::run::{Ended, Run, Way, can_lead};
+use super::run::{Run, Way, can_lead};
 
 /// What copying one image to one place would take.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -16,6 +16,7 @@ mod bring;
 mod choose;
 pub mod config;
 mod decide;
+mod ended;
 mod foresee;
 mod lanes;
 mod lock;

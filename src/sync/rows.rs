@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use super::config::Position;
 use super::decide::Decision;
+use super::ended::Ended;
 use super::foresee::Costs;
 use super::report::{Entry, HostLine, Report, Row, Run as Ran, Saved, Shard, Status};
-use super::run::{Ended, Run};
+use super::run::Run;
 use crate::error::{Error, ErrorKind};
 use crate::store::locked;
 

@@ -2,50 +2,25 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::OnceCell;
 
-use crate::copy::Outcome;
-use crate::error::{Error, ErrorKind, Result};
-use crate::image::{Digest, Tag};
+use crate::error::{Error, Result};
+use crate::image::Tag;
 use crate::store::archive::{Kind, NewArchive};
 use crate::store::{Destination, Source, Store, locked};
 
 use super::ask::Asked;
 use super::bring::{Leader, Origin};
 use super::config::{Config, Entry, From, Place, Target};
-use super::decide::Decision;
-use super::foresee::Foreseen;
+use super::ended::{Ended, may_pass};
 use super::lanes::{Health, Lane, Lanes, ends};
 use super::places::Places;
 use super::routes::Route;
-
-/// What becomes of one image at one place.
-#[derive(Debug)]
-pub(super) struct Ended {
-    /// What was decided, if it came so far.
-    pub(super) decision: Option<Decision>,
-    /// What the tag stood for before.
-    pub(super) before: Option<Digest>,
-    /// What the image is called at its source, where that is known.
-    pub(super) source: Option<Digest>,
-    /// What was copied.
-    pub(super) outcome: Option<Outcome>,
-    /// What copying it would take, if nothing is to be changed.
-    pub(super) foreseen: Option<Foreseen>,
-    /// Why it failed.
-    pub(super) error: Option<Error>,
-    /// How many requests it took.
-    pub(super) requests: u64,
-    /// How long it took.
-    pub(super) elapsed: Duration,
-    /// How often it was tried.
-    pub(super) attempts: usize,
-}
 
 /// Something that a run tells while it goes on.
 #[derive(Debug)]
@@ -360,7 +335,7 @@ impl Run<'_> {
 
 impl Way<'_> {
     /// How many requests were made for it so far.
-    fn requests(&self) -> u64 {
+    pub(super) fn requests(&self) -> u64 {
         locked(&self.opened)
             .iter()
             .map(|store| store.requests())
@@ -373,43 +348,7 @@ impl Way<'_> {
     }
 }
 
-impl Ended {
-    /// `elapsed`: since it was last waited for.
-    pub(super) fn new(way: &Way<'_>, elapsed: Duration) -> Self {
-        Self {
-            decision: None,
-            before: None,
-            source: None,
-            outcome: None,
-            foreseen: None,
-            error: None,
-            requests: way.requests(),
-            elapsed,
-            attempts: 1,
-        }
-    }
-
-    pub(super) fn note(&mut self, asked: &Asked) {
-        self.decision = Some(asked.decision);
-        self.before.clone_from(&asked.before);
-        self.source.clone_from(&asked.source);
-    }
-}
-
 /// Whether others can read what was just written there. An archive is not there until the end.
 pub(super) fn can_lead(place: &Place) -> bool {
     matches!(place, Place::Registry(_) | Place::OciDir(_))
-}
-
-/// Whether a failure may be over when everything else is done.
-fn may_pass(error: &Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::Unreachable
-            | ErrorKind::Io
-            | ErrorKind::Changed
-            | ErrorKind::Corrupt
-            | ErrorKind::Incomplete
-            | ErrorKind::Unauthorized
-    )
 }

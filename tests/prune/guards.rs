@@ -34,16 +34,9 @@ fn a_report_and_a_dry_run_say_what_delete_does() {
         let more: Vec<&str> = more.into_iter().collect();
         let night = mirror.night(&mirror.file(prune), &more).ends(0);
         night.is("app:old", Status::WouldPrune, "");
-        assert!(
-            night.run.stderr.contains("1 would-prune"),
-            "{}",
-            night.run.stderr
-        );
-        assert!(
-            night.run.stderr.contains("would-prune"),
-            "{}",
-            night.run.stderr
-        );
+        let told = format!("{}{}", night.run.stdout, night.run.stderr);
+        assert!(told.contains("1 would-prune"), "{told}");
+        assert!(told.contains("copy/app:old"), "{told}");
     }
     assert_eq!(mirror.tags("copy/app"), BEFORE);
     deletes_nothing(&mirror);
@@ -63,14 +56,12 @@ fn a_plan_shows_it() {
     let mut command = crate::command();
     command.current_dir(mirror.folder.path());
     let plan = crate::Run::of(command.args(["plan", "sync.yaml"])).ok();
-    let line = plan
-        .stderr
-        .lines()
-        .find(|line| line.starts_with("would-prune "));
+    let mut lines = plan.stdout.lines().map(str::trim);
+    let line = lines.find(|line| line.starts_with("would-prune "));
     assert!(
-        line.is_some_and(|line| line.contains("copy/app:old")),
+        line.is_some_and(|line| line.ends_with("copy/app:old")),
         "{}",
-        plan.stderr
+        plan.stdout
     );
     deletes_nothing(&mirror);
 }

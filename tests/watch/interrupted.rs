@@ -59,7 +59,10 @@ fn an_interrupt_before_anything_is_known_writes_a_report_too() {
     let (code, told) = running.ends();
     assert_eq!(code, Some(130), "{told}");
     let report = world.report("out.json");
-    assert_eq!(report["run"]["stopped"], "it was interrupted");
+    assert_eq!(
+        report["run"]["stopped"],
+        "it was interrupted, before all sources had told what they have"
+    );
     assert_eq!(report["rows"].as_array().unwrap().len(), 0);
 }
 
@@ -77,7 +80,7 @@ fn a_deadline_holds_while_tags_are_listed() {
     assert_eq!(code, Some(4), "{told}");
     assert_eq!(
         world.report("out.json")["run"]["stopped"],
-        "its time was over"
+        "its time was over, before all sources had told what they have"
     );
 }
 

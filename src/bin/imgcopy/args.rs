@@ -48,7 +48,7 @@ References:
   docker-daemon:[NAME[:TAG]|sha256:ID]  the images of a Docker engine (DOCKER_HOST)
 
 More verbs: gc logout lock watch config schema report cache completions man; VERB --help says more
-Exit codes: 0 done, 1 failed, 2 no image, 3 some failed, 4 limited, 64 wrong usage, 130/143 interrupted";
+Exit codes: 0 done, 1 failed, 2 no image, 3 some failed, 4 limited, 64 usage, 130/143 interrupted";
 
 impl Cli {
     /// Parses a command line. One that begins with a reference or an option is a copy.

@@ -31,15 +31,20 @@ pub(crate) struct ManArgs {
     pub(crate) directory: PathBuf,
 }
 
+/// The command with those verbs as well that have no place on one screen.
+fn all_verbs() -> clap::Command {
+    Cli::command().mut_subcommands(|verb| verb.hide(false))
+}
+
 pub(crate) fn completions(args: &CompletionsArgs) -> ExitCode {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "imgcopy", &mut script);
+    clap_complete::generate(args.shell, &mut all_verbs(), "imgcopy", &mut script);
     render::bytes(&script)
 }
 
 pub(crate) fn man(args: &ManArgs) -> Ended {
     let directory = &args.directory;
-    clap_mangen::generate_to(Cli::command(), directory)
+    clap_mangen::generate_to(all_verbs(), directory)
         .attempting(|| format!("cannot write the manual into {}", directory.display()))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -32,6 +32,8 @@ struct State {
     known: Option<Known>,
     /// Pulls that have no answer yet, so that what is known may not count them.
     in_flight: u64,
+    /// How many were in flight together since there were none.
+    together: u64,
     /// Nobody waits any more.
     is_spent: bool,
 }
@@ -73,6 +75,9 @@ impl Drop for InFlight<'_> {
     fn drop(&mut self) {
         let mut state = locked(&self.0.state);
         state.in_flight = state.in_flight.saturating_sub(1);
+        if state.in_flight == 0 {
+            state.together = 0;
+        }
         self.0.landed.notify_one();
     }
 }
@@ -99,6 +104,7 @@ impl Pulls {
         match wall {
             None => {
                 state.in_flight += 1;
+                state.together = state.together.max(state.in_flight);
                 May::Pull(InFlight(self))
             }
             Some((known, keep)) if known.remaining > keep => May::AfterOthers,
@@ -134,9 +140,11 @@ impl Pulls {
         };
         let mut state = locked(&self.state);
         let old = state.known;
-        // Answers overtake each other: while others are in flight, the least that was said counts.
+        // Answers overtake each other: of pulls that were in flight together, the least that was said
+        // counts, also when the last of them has its answer.
+        let is_one_of_many = state.in_flight > 0 && state.together > 1;
         let remaining = match old {
-            Some(old) if state.in_flight > 1 => old.remaining.min(remaining),
+            Some(old) if is_one_of_many => old.remaining.min(remaining),
             _ => remaining,
         };
         let since = match old {

@@ -141,16 +141,19 @@ fn row_text(text: &mut String, row: &Row) {
         }
         _ => String::new(),
     };
-    let moved = match row.status.is_change() {
-        true => format!("  {}", size(row.bytes)),
-        false => String::new(),
+    let moved = match row.status {
+        Status::WouldCreate | Status::WouldUpdate => format!("  {}", size(row.bytes)),
+        _ => String::new(),
+    };
+    let from = match row.source.is_empty() {
+        true => String::new(),
+        false => format!("  from {}", plain(&row.source)),
     };
     let _ = writeln!(
         text,
-        "  {:12}  {}  from {}{digests}{moved}",
+        "  {:12}  {}{from}{digests}{moved}",
         row.status,
         plain(&row.destination),
-        plain(&row.source)
     );
     if let Some(reason) = &row.reason {
         let _ = writeln!(text, "  {:12}    {}", "", plain(reason));

@@ -328,7 +328,7 @@ impl Report {
     #[must_use]
     pub fn and(mut self, rows: Vec<Row>) -> Self {
         self.rows.extend(rows);
-        Self::new(self.run, self.saved, self.hosts, self.rows)
+        Self::new(self.run, self.saved, self.hosts, self.rows).with_forecast(self.forecast)
     }
 
     /// Reads what [`Report::to_json`] wrote. The totals are made anew.
