@@ -26,6 +26,8 @@ pub(super) enum How {
     Travelled(u64),
     /// The registry took it from another of its repositories.
     Mounted,
+    /// Another copy had just brought it.
+    Shared,
 }
 
 /// What was done so far.
@@ -35,6 +37,7 @@ pub(super) struct Progress {
     pub(super) read: u64,
     pub(super) written: u64,
     pub(super) mounted: usize,
+    pub(super) shared: usize,
     pub(super) manifests: usize,
 }
 
@@ -44,6 +47,7 @@ impl Progress {
         self.read += more.read;
         self.written += more.written;
         self.mounted += more.mounted;
+        self.shared += more.shared;
         self.manifests += more.manifests;
     }
 
@@ -55,6 +59,7 @@ impl Progress {
                 self.written += stored.size;
             }
             How::Mounted => self.mounted += 1,
+            How::Shared => self.shared += 1,
         }
     }
 }
@@ -135,7 +140,11 @@ impl Bringing<'_> {
             blob = blob.recompressed(to, Arc::clone(workers))?;
         }
         let stored = job.destination.put_blob(blob).await?;
-        let how = How::Travelled(read.load(Ordering::Relaxed));
+        let how = match read.load(Ordering::Relaxed) {
+            // Nothing of it was asked for.
+            0 if stored.size > 0 && job.destination.repository().is_some() => How::Shared,
+            bytes => How::Travelled(bytes),
+        };
         Ok(match to {
             Some(to) => self.note(to, &stored, how).await,
             None => (stored, how),

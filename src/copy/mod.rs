@@ -7,6 +7,7 @@ mod companions;
 mod execute;
 mod known;
 mod observe;
+mod outcome;
 mod pieces;
 mod plan;
 mod refused;
@@ -26,8 +27,9 @@ use crate::store::{Destination, Promise, Recompressed, Source};
 use bring::Progress;
 
 pub use companions::{Companions, When};
-pub use execute::{Outcome, execute};
+pub use execute::execute;
 pub use observe::{Event, Observer, Silent};
+pub use outcome::Outcome;
 pub use plan::{BlobAction, BlobStep, ManifestAction, ManifestStep, Plan, Reason, Totals, plan};
 pub use select::{Offer, Selected, Selection, Subset, must_be_read, select};
 pub use survey::{RememberedLayer, Standing, Survey, SurveyedImage, survey};

@@ -115,7 +115,7 @@ impl Run<'_> {
             .filter_map(|it| it.outcome.as_ref());
         let saved = outcomes.fold(Saved::default(), |mut saved, outcome| {
             saved.mounted += outcome.mounted as u64;
-            saved.blobs += (outcome.mounted + outcome.kept) as u64;
+            saved.blobs += (outcome.mounted + outcome.shared + outcome.kept) as u64;
             saved.bytes += outcome.bytes_kept;
             saved
         });

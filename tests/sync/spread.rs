@@ -1,6 +1,6 @@
 //! One image to several places, and blobs that several images have.
 
-use imgcopy::sync::report::Status;
+use imgcopy::sync::report::{HostLine, Status};
 
 use crate::kit::{REPO, kinds, writes};
 use crate::night::{Night, entry, repo};
@@ -112,7 +112,23 @@ fn a_blob_of_the_whole_run_goes_to_a_registry_once_and_is_mounted_elsewhere() {
             "",
         );
     }
-    Night::of(&images).runs().all(Status::New, 3);
+    let morning = Night::of(&images).runs().all(Status::New, 3);
+    // Each image says what was written for it alone; manifests come on top.
+    let of_rows: u64 = morning.report.rows.iter().map(|row| row.bytes).sum();
+    let host = |line: &&HostLine| line.host == there.host();
+    let there_written = morning
+        .report
+        .hosts
+        .iter()
+        .find(host)
+        .unwrap()
+        .bytes_written;
+    assert!(
+        (11_000..=there_written).contains(&of_rows),
+        "{:#?}",
+        morning.report
+    );
+    assert_eq!(morning.report.saved.blobs, 4, "{:#?}", morning.report.saved);
     assert_eq!(
         here.count("GET", "/blobs/"),
         2 + 3 + 3,
