@@ -17,7 +17,11 @@ impl Run<'_> {
         let route = self.routes.get(position)?;
         let target = route.targets.get(index)?;
         let entry = self.config.entries.get(route.entry)?;
-        let source = named(&entry.from.to_string(), &route.name);
+        let from = entry.from.to_string();
+        let source = match entry.from.is_single() {
+            true => from,
+            false => named(&from, &route.name),
+        };
         let mut row = Row::new(source, target.to_string(), Status::Deferred);
         row.entry = Some(entry_of(&entry.at));
         let Some(ended) = ended else {

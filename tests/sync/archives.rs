@@ -148,3 +148,20 @@ fn an_archive_and_a_registry_ask_a_source_once() {
     assert_eq!(here.count("HEAD", "/manifests/1"), 1);
     assert_eq!(here.count("GET", ""), 0);
 }
+
+#[test]
+fn local_places_are_sources_by_their_tags_or_by_one_name() {
+    let all = crate::support::fixture("docker20/multiimage.tar");
+    let all = format!("docker-archive:{}", all.display());
+    let night = Night::of(&format!(
+        "  - {{from: \"{all}\", tags: \"*child*\", to: \"oci:all\"}}\n  - {{from: \"{all}:corpus/tiny:base\", to: \"oci:one:base\"}}"
+    ));
+    let morning = night.runs().all(Status::New, 3);
+    assert_eq!(
+        morning.row("one:base").source,
+        format!("{all}:corpus/tiny:base")
+    );
+    let child = morning.row("all:corpus/tiny:child1");
+    assert_eq!(child.source, format!("{all}:corpus/tiny:child1"));
+    night.runs().all(Status::Same, 3);
+}
