@@ -37,7 +37,8 @@ fn r17_an_interrupt_gives_up_the_uploads_that_are_open() {
         let run = interrupted(&pair, &hits, &[signal]);
         assert_eq!(run.code, Some(code), "{}", run.stderr);
         assert!(run.stderr.contains("interrupted"), "{}", run.stderr);
-        assert_eq!(pair.to.count("DELETE", "/blobs/uploads/"), 1);
+        // That of the config as well, if its last answer was still on its way.
+        assert!(pair.to.count("DELETE", "/blobs/uploads/") >= 1);
         assert_eq!(pair.to.open_uploads(), 0, "{signal}");
         pair.unchanged();
     }
