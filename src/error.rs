@@ -74,6 +74,26 @@ impl Error {
         self.kind
     }
 
+    /// The failure with all that led to it, in one line: `"cannot copy …: cannot read …: not found"`.
+    pub fn in_one_line(&self) -> String {
+        let mut told = self.to_string();
+        for cause in self.causes() {
+            told.push_str(": ");
+            told.push_str(&cause.to_string());
+        }
+        told
+    }
+
+    /// The innermost cause, which says what is wrong; the steps on the way to it say only where.
+    pub fn root_cause(&self) -> String {
+        let last = self.causes().last();
+        last.map_or_else(|| self.to_string(), ToString::to_string)
+    }
+
+    fn causes(&self) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {
+        std::iter::successors(std::error::Error::source(self), |cause| cause.source())
+    }
+
     /// Puts what was being attempted in front: `"cannot read layer sha256:… of oci:x"`.
     #[must_use]
     pub fn attempting(self, what: impl Into<String>) -> Self {
@@ -208,6 +228,12 @@ mod tests {
             error.source().unwrap().to_string(),
             "No space left on device"
         );
+        assert_eq!(error.root_cause(), "No space left on device");
+        assert_eq!(
+            error.in_one_line(),
+            "cannot write blob x to oci:y: No space left on device"
+        );
+        assert_eq!(Error::new(ErrorKind::Io, "alone").root_cause(), "alone");
     }
 
     #[test]

@@ -82,14 +82,8 @@ pub(super) struct Found {
 pub(super) async fn find(job: &Job<'_>, plan: &Plan) -> Result<Found> {
     match look(job, plan).await {
         Err(error) if matches!(error.kind(), ErrorKind::Unauthorized | ErrorKind::Denied) => {
-            let mut why = error.to_string();
-            let mut cause = std::error::Error::source(&error);
-            while let Some(inner) = cause {
-                why = format!("{why}: {inner}");
-                cause = inner.source();
-            }
             Ok(Found {
-                unknown: Some(why),
+                unknown: Some(error.in_one_line()),
                 ..Found::default()
             })
         }

@@ -139,15 +139,8 @@ async fn check(source: &dyn Source, blob: Descriptor, diff_id: Option<DiffId>) -
 }
 
 fn finding(of: &Descriptor, error: &Error) -> Finding {
-    let mut problem = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    // The innermost cause says what is wrong; the steps on the way say only where.
-    while let Some(inner) = cause {
-        problem = inner.to_string();
-        cause = inner.source();
-    }
     Finding {
         digest: of.digest.clone(),
-        problem,
+        problem: error.root_cause(),
     }
 }

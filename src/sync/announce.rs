@@ -2,7 +2,7 @@
 
 use super::config::Config;
 use super::notify;
-use super::report::{Report, chain};
+use super::report::Report;
 use super::stop::Stop;
 
 /// Writes the metrics that a configuration wants, and tells whom it names. Gives a warning for each
@@ -13,7 +13,7 @@ pub async fn announce(config: &Config, report: &Report, stop: &Stop) -> Vec<Stri
     if let Some(path) = &config.metrics.textfile
         && let Err(error) = report.write_textfile(path)
     {
-        warnings.push(chain(&error));
+        warnings.push(error.in_one_line());
     }
     match stop.cuts(None, notify::all(&config.notify, report)).await {
         Ok(failed) => warnings.extend(failed),

@@ -172,7 +172,7 @@ impl Run<'_> {
                 if let Some(ended) = ended.as_mut().filter(|_| target.place == *place)
                     && ended.outcome.take().is_some()
                 {
-                    ended.error = Some(Error::new(error.kind(), super::lanes::deepest(error)));
+                    ended.error = Some(Error::new(error.kind(), error.root_cause()));
                 }
             }
         }

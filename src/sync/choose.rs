@@ -112,7 +112,8 @@ async fn of_entry(
     }
     let place = entry.from.to_string();
     let listed = match lists.get(&place).filter(|_| needs_list(entry)) {
-        Some(Err(error)) => return Err(retold(error)),
+        // Another entry may have asked the same.
+        Some(Err(error)) => return Err(Error::new(error.kind(), error.in_one_line())),
         Some(Ok(tags)) => Some(tags.as_slice()),
         None => None,
     };
@@ -137,17 +138,6 @@ async fn of_entry(
         }
     }
     Ok(Ok(chosen))
-}
-
-/// The same failure for another entry that asked the same.
-fn retold(error: &Error) -> Error {
-    let mut told = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(inner) = cause {
-        told = format!("{told}: {inner}");
-        cause = inner.source();
-    }
-    Error::new(error.kind(), told)
 }
 
 /// When images were made, as their configs say it. One that does not say it is not left out.

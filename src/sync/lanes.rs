@@ -116,7 +116,7 @@ impl Health {
         match answer {
             Err(error) if is_silence(error) => {
                 failures.in_a_row += 1;
-                failures.last = deepest(error);
+                failures.last = error.root_cause();
             }
             _ => failures.in_a_row = 0,
         }
@@ -160,15 +160,6 @@ pub(super) fn ends(from: &From, to: &Place) -> (String, String) {
 /// Whether the host itself is the trouble.
 fn is_silence(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Unreachable | ErrorKind::Io)
-}
-
-/// The cause of causes.
-pub(super) fn deepest(error: &Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    cause.to_string()
 }
 
 #[cfg(test)]

@@ -31,14 +31,11 @@ pub(super) struct Fault {
 
 impl Fault {
     pub(super) fn of(error: &Error, size: u64) -> Self {
-        let mut what = error.to_string();
-        let mut cause = std::error::Error::source(error);
-        while let Some(inner) = cause {
-            what = format!("{what}: {inner}");
-            cause = inner.source();
+        Self {
+            kind: error.kind(),
+            what: error.in_one_line(),
+            size,
         }
-        let kind = error.kind();
-        Self { kind, what, size }
     }
 
     pub(super) fn error(&self) -> Error {

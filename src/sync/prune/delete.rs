@@ -7,7 +7,6 @@ use crate::image::{Digest, Name, Tag, companion};
 use crate::store::Destination;
 
 use super::facts::{Group, Needed};
-use crate::sync::lanes::deepest;
 
 /// How many referrers are followed (S-21).
 const LIMIT: usize = 1000;
@@ -100,7 +99,7 @@ async fn referrers(store: &dyn Destination, subjects: &[&Digest]) -> (Vec<Digest
         let listed = match store.referrers(&subject).await {
             Ok(listed) => listed,
             Err(error) => {
-                left = Some(deepest(&error));
+                left = Some(error.root_cause());
                 continue;
             }
         };
@@ -131,7 +130,7 @@ fn belonging<'t>(companions: &[&'t Tag], gone: &[&Digest], more: &[Digest]) -> V
 fn note(left: &mut Option<String>, deleted: Result<()>) {
     match deleted {
         Err(error) if error.kind() != ErrorKind::NotFound => {
-            left.get_or_insert_with(|| deepest(&error));
+            left.get_or_insert_with(|| error.root_cause());
         }
         _ => {}
     }

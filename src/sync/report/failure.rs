@@ -1,7 +1,5 @@
 //! A failure as a row tells it.
 
-use std::error::Error as _;
-
 use super::{Row, Status};
 use crate::error::{Error, ErrorKind};
 
@@ -10,22 +8,10 @@ impl Row {
     #[must_use]
     pub fn failed(mut self, error: &Error) -> Self {
         self.status = Status::Failed;
-        self.reason = Some(chain(error));
+        self.reason = Some(error.in_one_line());
         self.kind = Some(kind(error.kind()).to_string());
         self
     }
-}
-
-/// All that led to a failure, in one line.
-pub(in crate::sync) fn chain(error: &Error) -> String {
-    let mut told = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        told.push_str(": ");
-        told.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    told
 }
 
 /// The name of a kind of failure in documents and metrics. It stays once it was given.

@@ -30,7 +30,6 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, ErrorKind, Result};
 use crate::image::Digest;
 
-pub(super) use failure::chain;
 pub use file::Form;
 pub use forecast::Forecast;
 pub(super) use metrics::Exposition;

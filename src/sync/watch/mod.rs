@@ -21,7 +21,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Notify;
 
 use super::config::{Config, Position, Problem};
-use super::report::{Report, Run, Saved, chain};
+use super::report::{Report, Run, Saved};
 use super::{Ended, How, Places, Stop, Told, announce};
 use crate::error::Error;
 use crate::store::registry::Options;
@@ -212,7 +212,7 @@ impl Current<'_> {
         let report = self.report().await;
         for path in &self.watch.reports {
             if let Err(error) = report.write(path) {
-                (self.seen)(&Seen::Warning(&chain(&error)));
+                (self.seen)(&Seen::Warning(&error.in_one_line()));
             }
         }
         for warning in announce(&self.config, &report, self.how_stop()).await {
@@ -233,7 +233,7 @@ impl Current<'_> {
         // New ones for each run: what registries had yesterday may be gone, and passwords change.
         let places = match Places::new(&self.config, self.watch.options.clone(), machines) {
             Ok(places) => places,
-            Err(error) => return nothing_done(&how, vec![chain(&error)]),
+            Err(error) => return nothing_done(&how, vec![error.in_one_line()]),
         };
         let told = |told: &Told<'_>| (self.seen)(&Seen::Run(told));
         let ended = super::sync(&self.config, &places, &how, &told).await;
@@ -245,7 +245,7 @@ impl Current<'_> {
             Ok(Ended::Problems(problems)) => {
                 nothing_done(&how, problems.iter().map(ToString::to_string).collect())
             }
-            Err(error) => nothing_done(&how, vec![chain(&error)]),
+            Err(error) => nothing_done(&how, vec![error.in_one_line()]),
         }
     }
 }
@@ -288,7 +288,7 @@ impl Watch {
             };
             vec![Problem {
                 at,
-                text: chain(&error),
+                text: error.in_one_line(),
             }]
         })?;
         timetable.deadline = deadline;

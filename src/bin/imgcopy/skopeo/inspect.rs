@@ -11,7 +11,7 @@ use super::document::{Inspected, go_json};
 use super::options::{Global, InspectArgs};
 use super::place;
 use super::template;
-use super::told::{Ended, Fatal, chain, warn};
+use super::told::{Ended, Fatal, warn};
 use super::{copy, usage};
 use crate::render;
 
@@ -35,7 +35,7 @@ pub(super) async fn inspect(global: &Global, args: InspectArgs) -> Ended {
     let root = inspect::root(&*source, reference.name()).await;
     let root = root.map_err(|error| match error.kind() {
         ErrorKind::NotFound => missing(&place::no_image(&reference)),
-        _ => missing(&chain(&error)),
+        _ => missing(&error.in_one_line()),
     })?;
     if args.raw && !args.config {
         return Ok(render::bytes(root.bytes()));

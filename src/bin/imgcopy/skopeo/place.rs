@@ -7,7 +7,7 @@ use imgcopy::image::{Descriptor, Digest, MediaKind, Name, Reference, RepoTag};
 use imgcopy::inspect;
 use imgcopy::store::Source;
 
-use super::told::{Fatal, chain};
+use super::told::Fatal;
 use crate::places::End;
 
 /// What skopeo knows; imgcopy's own parser says which of them it has.
@@ -35,7 +35,7 @@ pub(super) fn parsed(text: &str) -> Result<Reference, String> {
     }
     let read = text.parse::<Reference>();
     if transport != "docker" {
-        return read.map_err(|error| chain(&error));
+        return read.map_err(|error| error.in_one_line());
     }
     let repository = rest.split('@').next().unwrap_or_default();
     let (repository, _) = match has_name(repository) {
@@ -51,7 +51,7 @@ pub(super) fn parsed(text: &str) -> Result<Reference, String> {
         Err(_) if is_upper => {
             Err("invalid reference format: repository name must be lowercase".to_string())
         }
-        Err(error) => Err(format!("invalid reference format: {}", chain(&error))),
+        Err(error) => Err(format!("invalid reference format: {}", error.in_one_line())),
     }
 }
 
@@ -111,18 +111,21 @@ async fn found(source: &dyn Source, reference: &Reference) -> Result<Descriptor,
             // It does not say: its content does.
             _ => {
                 let root = inspect::root(source, reference.name()).await;
-                Ok(root.map_err(|error| chain(&error))?.descriptor().clone())
+                Ok(root
+                    .map_err(|error| error.in_one_line())?
+                    .descriptor()
+                    .clone())
             }
         },
         Ok(None) => Err(no_image(reference)),
         Err(error) if error.kind() == ErrorKind::NotFound => Err(no_image(reference)),
-        Err(error) => Err(chain(&error)),
+        Err(error) => Err(error.in_one_line()),
     }
 }
 
 pub(super) fn no_place(reference: &Reference, error: &Error) -> String {
     if error.kind() != ErrorKind::NoPlace {
-        return chain(error);
+        return error.in_one_line();
     }
     let missing = "no such file or directory";
     match reference {
@@ -132,7 +135,7 @@ pub(super) fn no_place(reference: &Reference, error: &Error) -> String {
             let file = path.display();
             format!("opening file \"{file}\": open {file}: {missing}")
         }
-        Reference::Docker { .. } | Reference::DockerDaemon { .. } => chain(error),
+        Reference::Docker { .. } | Reference::DockerDaemon { .. } => error.in_one_line(),
     }
 }
 

@@ -1,6 +1,5 @@
 //! What is said on stderr, in the words of skopeo's log.
 
-use std::error::Error as _;
 use std::fmt::Write as _;
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
@@ -29,7 +28,7 @@ impl Fatal {
 
     /// The same with something in front, as Go wraps errors.
     pub(super) fn of(what: &str, error: &Error) -> Self {
-        Self(format!("{what}: {}", chain(error)))
+        Self(format!("{what}: {}", error.in_one_line()))
     }
 
     /// A verb of skopeo's that this version does not have.
@@ -45,19 +44,8 @@ impl Fatal {
 
 impl From<Error> for Fatal {
     fn from(error: Error) -> Self {
-        Self(chain(&error))
+        Self(error.in_one_line())
     }
-}
-
-/// The error and all that led to it, in one line.
-pub(super) fn chain(error: &Error) -> String {
-    let mut told = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        let _ = write!(told, ": {inner}");
-        cause = inner.source();
-    }
-    told
 }
 
 pub(super) fn fatal(fatal: &Fatal) -> ExitCode {

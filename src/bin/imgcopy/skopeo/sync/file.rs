@@ -8,7 +8,7 @@ use super::found::{Found, Group, Image, listed, named};
 use super::versions::Range;
 use crate::places::End;
 use crate::skopeo::place;
-use crate::skopeo::told::{self, Fatal, chain};
+use crate::skopeo::told::{self, Fatal};
 
 /// Which tags of a repository are wanted.
 pub(super) enum Wanted<'a> {
@@ -123,7 +123,7 @@ fn one(repository: &Reference, name: &str) -> Result<Image, String> {
         Err(_) => {
             let tag = name.parse::<Tag>();
             let tag = tag.and_then(|tag| tag.check_for_registry().map(|()| tag));
-            Name::Tag(tag.map_err(|error| format!("invalid tag format: {}", chain(&error)))?)
+            Name::Tag(tag.map_err(|error| format!("invalid tag format: {}", error.in_one_line()))?)
         }
     };
     let image = place::renamed(repository, name);
