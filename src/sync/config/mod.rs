@@ -42,6 +42,7 @@ mod types;
 mod units;
 mod words;
 
+pub use crate::store::registry::{Mirror, Quota, Rate, Share};
 pub use convert::{Converted, Tool, convert};
 pub use cron::Cron;
 pub use load::{Process, Surroundings, load};
@@ -50,7 +51,7 @@ pub use problem::Problem;
 pub use schema::schema;
 pub use template::{Place, TagTemplate, Target, Template};
 pub use types::{
-    Auth, Change, Config, Entry, From, Metrics, Mirror, Notify, Occasion, Position, Prune,
-    PruneMode, Quota, Referrers, RegistryRule, Schedule, Tls,
+    Auth, Change, Config, Entry, From, Metrics, Notify, Occasion, Position, Prune, PruneMode,
+    Referrers, RegistryRule, Schedule, Tls,
 };
-pub use units::{Bandwidth, Rate, Share};
+pub use units::Bandwidth;

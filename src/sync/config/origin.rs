@@ -5,8 +5,9 @@ use crate::image::{Name, Platform, Reference, Repository};
 use crate::sync::select::Selector;
 
 use super::pattern::is_glob;
-use super::types::{From, Mirror};
+use super::types::From;
 use super::words;
+use crate::store::registry::Mirror;
 
 /// What `from` says.
 #[derive(Debug, Clone)]

@@ -9,9 +9,10 @@ use super::origin::mirror;
 use super::problem::Problems;
 use super::tree::{Node, Value};
 use super::types::{
-    Auth, Metrics, Notify, Occasion, Prune, PruneMode, Quota, RegistryRule, Schedule, Tls,
+    Auth, Metrics, Notify, Occasion, Prune, PruneMode, RegistryRule, Schedule, Tls,
 };
-use super::units::{self, Share};
+use super::units;
+use crate::store::registry::{Quota, Share};
 
 /// What a text stands for, if it stands for something.
 pub(super) fn parsed<T: FromStr>(node: Option<&Node>) -> Option<T> {

@@ -8,12 +8,13 @@ use std::time::Duration;
 use crate::copy::Subset;
 use crate::image::{Platform, Reference, Repository};
 use crate::store::registry::credentials::Secret;
+use crate::store::registry::{Mirror, Quota, Rate, Share};
 use crate::sync::select::{Selector, Tags};
 
 use super::cron::Cron;
 use super::pattern::HostPattern;
 use super::template::{TagTemplate, Template};
-use super::units::{Bandwidth, Rate, Share};
+use super::units::Bandwidth;
 
 /// A whole `sync.yaml` with all that it includes.
 #[derive(Debug, Clone)]
@@ -119,24 +120,6 @@ pub enum Tls {
     Insecure,
     /// Plain HTTP.
     Off,
-}
-
-/// A host that has the images of another.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mirror {
-    /// The registry.
-    pub registry: String,
-    /// What stands before the path of each repository there; may be empty.
-    pub prefix: String,
-}
-
-/// How much of a registry's own limit (Docker Hub's pulls) a run uses.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Quota {
-    /// What is left to others.
-    pub keep: Share,
-    /// How long a run waits for more before it puts the rest off.
-    pub wait: Duration,
 }
 
 /// One entry of `images`.

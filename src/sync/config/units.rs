@@ -7,6 +7,8 @@ use std::num::NonZeroU64;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::store::registry::{Rate, Share};
+
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
@@ -35,28 +37,7 @@ const SIZES: [(&str, u64); 10] = [
     ("B", 1),
 ];
 
-/// A part of a whole, or a number of things: `10%` or `25`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Share {
-    /// Hundredths, at most 100.
-    Percent(u8),
-    /// So many.
-    Count(u64),
-}
-
-impl Share {
-    /// How many that is of a whole; a share is rounded down.
-    pub fn of(self, whole: u64) -> u64 {
-        match self {
-            Share::Percent(percent) => {
-                let part = u128::from(whole) * u128::from(percent.min(100)) / 100;
-                u64::try_from(part).unwrap_or(whole)
-            }
-            Share::Count(count) => count,
-        }
-    }
-}
-
+/// `10%` or `25`.
 impl FromStr for Share {
     type Err = String;
 
@@ -82,15 +63,7 @@ impl fmt::Display for Share {
     }
 }
 
-/// How often something may happen: `40/s`, `2000/h`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rate {
-    /// So often …
-    pub count: NonZeroU64,
-    /// … in this time: a second, a minute, an hour or a day.
-    pub per: Duration,
-}
-
+/// `40/s`, `2000/h`.
 impl FromStr for Rate {
     type Err = String;
 

@@ -9,7 +9,8 @@ use super::cron::Cron;
 use super::origin::Origin;
 use super::similar::did_you_mean;
 use super::template::{TagTemplate, Template};
-use super::units::{Bandwidth, Rate, Share, duration, whole};
+use super::units::{Bandwidth, duration, whole};
+use crate::store::registry::{Rate, Share};
 
 /// A format of a text.
 #[derive(Debug)]

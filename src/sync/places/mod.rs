@@ -11,7 +11,7 @@ mod tests;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use super::config::{Auth, Config, From, Place, RegistryRule, Share, Tls};
+use super::config::{Auth, Config, From, Place, RegistryRule, Tls};
 use crate::error::{Attempt as _, Result};
 use crate::image::Name;
 use crate::store::registry::conf::CertFiles;
@@ -124,16 +124,9 @@ fn options(rule: &RegistryRule, base: &Options, machines: NonZeroU32) -> Result<
         Some(Tls::Off) => Some(registry::Tls::Off),
         None => options.tls,
     };
-    options.mirrors = rule.mirror.iter().map(mirror).collect();
+    options.mirrors.clone_from(&rule.mirror);
     limit(rule, &mut options.limits, machines);
     Ok(options)
-}
-
-fn mirror(mirror: &super::config::Mirror) -> registry::Mirror {
-    registry::Mirror {
-        registry: mirror.registry.clone(),
-        prefix: mirror.prefix.clone(),
-    }
 }
 
 /// Who we are. A helper is found as those are that files name.
@@ -167,11 +160,5 @@ fn limit(rule: &RegistryRule, limits: &mut registry::Limits, machines: NonZeroU3
         let part = bandwidth.bytes.get() / u64::from(machines.get());
         part.try_into().unwrap_or(std::num::NonZeroU64::MIN)
     });
-    limits.quota = rule.quota.as_ref().map(|quota| registry::Quota {
-        keep: match quota.keep {
-            Share::Percent(percent) => registry::Share::Percent(percent),
-            Share::Count(count) => registry::Share::Count(count),
-        },
-        wait: quota.wait,
-    });
+    limits.quota = rule.quota;
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::*;
 use crate::error::ErrorKind;
 use crate::store::registry::credentials::Secret;
-use crate::sync::config::{Bandwidth, Mirror, Position, Prune, PruneMode, Quota, Rate};
+use crate::sync::config::{Bandwidth, Mirror, Position, Prune, PruneMode, Quota, Rate, Share};
 
 const ONE: NonZeroU32 = NonZeroU32::MIN;
 

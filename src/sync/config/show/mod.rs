@@ -9,8 +9,9 @@ use crate::sync::select::{Selector, Tags};
 
 use super::problem::{MASK, masked};
 use super::read::{OCCASIONS, PRUNE, TLS};
-use super::types::{Auth, Change, Config, Entry, From, Mirror, Prune, Referrers, RegistryRule};
+use super::types::{Auth, Change, Config, Entry, From, Prune, Referrers, RegistryRule};
 use super::units::shown;
+use crate::store::registry::Mirror;
 
 impl Config {
     /// What it means, as the document that says all of it. It is a `sync.yaml` itself, but for its

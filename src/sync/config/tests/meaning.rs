@@ -191,7 +191,7 @@ fn the_most_specific_rule_counts() {
     );
     let corp = config.rule("r.corp").unwrap();
     assert_eq!(corp.tls, Some(Tls::Off));
-    let quota = corp.quota.clone().unwrap();
+    let quota = corp.quota.unwrap();
     assert_eq!(
         (quota.keep, quota.wait),
         (Share::Percent(20), Duration::ZERO)
