@@ -17,6 +17,7 @@ mod names;
 mod presence;
 mod resume;
 mod streams;
+mod table;
 mod tokens;
 mod upload;
 mod waits;

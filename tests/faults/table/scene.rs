@@ -1,0 +1,249 @@
+//! A copy of one image between two scripted registries, or from one into a directory.
+
+use std::any::Any;
+use std::path::{Path, PathBuf};
+use std::process::Child;
+use std::sync::Mutex;
+
+use tempfile::TempDir;
+
+use super::Left;
+use super::program::{Program, Ran};
+use crate::support::registry::{Fault, Hits, Options as Kind};
+use crate::support::{assert_whole, tempdir, tree};
+use crate::{FROM, Pair, TO, at};
+
+/// The passwords of the table. Nobody may ever say them.
+pub(crate) const SECRETS: [&str; 3] = ["canary-of-src", "canary-of-dest", "canary-of-url"];
+
+/// Our options, unless a scene has its own.
+const OURS: [(&str, &str); 5] = [
+    ("--referrers", "never"),
+    ("--retry-delay", "10ms"),
+    ("--timeout", "2s"),
+    ("--src-creds", "reader:canary-of-src"),
+    ("--dest-creds", "writer:canary-of-dest"),
+];
+
+type During = Box<dyn FnOnce(&Pair, &mut Child) + Send>;
+type Check = Box<dyn Fn(&Pair) -> Result<(), String> + Send>;
+
+/// Between whom an image is copied, what goes wrong, and what is looked at afterwards.
+pub(crate) struct Scene {
+    pub(crate) pair: Pair,
+    /// More of our options.
+    ours: Vec<String>,
+    /// More of skopeo's; none if its command line cannot say it.
+    skopeo: Result<Vec<String>, &'static str>,
+    environment: Vec<(String, String)>,
+    /// Where the image comes from, if not from the registry.
+    source: Option<String>,
+    /// Where it goes, if not to the registry.
+    directory: Option<PathBuf>,
+    home: TempDir,
+    hits: Vec<Hits>,
+    during: Mutex<Option<During>>,
+    checks: Vec<Check>,
+    kept: Vec<Box<dyn Any + Send>>,
+}
+
+impl Scene {
+    /// From registry to registry; the image has one layer for each size.
+    pub(crate) fn new(sizes: &[usize]) -> Self {
+        Self::of(sizes, Kind::default(), Kind::default())
+    }
+
+    /// The same, between registries of these kinds.
+    pub(crate) fn of(sizes: &[usize], from: Kind, to: Kind) -> Self {
+        Self {
+            pair: Pair::of(sizes, from, to),
+            ours: Vec::new(),
+            skopeo: Ok(Vec::new()),
+            environment: Vec::new(),
+            source: None,
+            directory: None,
+            home: tempdir(),
+            hits: Vec::new(),
+            during: Mutex::new(None),
+            checks: Vec::new(),
+            kept: Vec::new(),
+        }
+    }
+
+    /// Into an OCI directory instead, which is new.
+    pub(crate) fn to_directory(mut self) -> Self {
+        self.directory = Some(self.home.path().join("out"));
+        self
+    }
+
+    /// From elsewhere instead.
+    pub(crate) fn from(mut self, source: String) -> Self {
+        self.source = Some(source);
+        self
+    }
+
+    /// This goes wrong at the source.
+    pub(crate) fn source_fails(mut self, fault: Fault) -> Self {
+        self.hits.push(self.pair.from.fail(fault));
+        self
+    }
+
+    /// This goes wrong at the destination.
+    pub(crate) fn destination_fails(mut self, fault: Fault) -> Self {
+        self.hits.push(self.pair.to.fail(fault));
+        self
+    }
+
+    /// This happened so often as something goes wrong elsewhere.
+    pub(crate) fn met(mut self, hits: Hits) -> Self {
+        self.hits.push(hits);
+        self
+    }
+
+    /// With these options of ours, too, or in place of those that all scenes have.
+    pub(crate) fn ours(mut self, options: &[&str]) -> Self {
+        self.ours.extend(options.iter().map(ToString::to_string));
+        self
+    }
+
+    /// With these options of skopeo's, too.
+    pub(crate) fn skopeos(mut self, options: &[&str]) -> Self {
+        if let Ok(skopeo) = &mut self.skopeo {
+            skopeo.extend(options.iter().map(ToString::to_string));
+        }
+        self
+    }
+
+    /// Skopeo is not asked, and why.
+    pub(crate) fn not_for_skopeo(mut self, why: &'static str) -> Self {
+        self.skopeo = Err(why);
+        self
+    }
+
+    pub(crate) fn environment(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_string(), value.to_string()));
+        self
+    }
+
+    /// What is done while it runs.
+    pub(crate) fn during(self, during: impl FnOnce(&Pair, &mut Child) + Send + 'static) -> Self {
+        *self.during.lock().unwrap() = Some(Box::new(during));
+        self
+    }
+
+    /// What else must be true in the end, of either program; else what is wrong.
+    pub(crate) fn check(
+        mut self,
+        check: impl Fn(&Pair) -> Result<(), String> + Send + 'static,
+    ) -> Self {
+        self.checks.push(Box::new(check));
+        self
+    }
+
+    /// Servers and files that must be there until the end.
+    pub(crate) fn keep(mut self, what: impl Any + Send) -> Self {
+        self.kept.push(Box::new(what));
+        self
+    }
+
+    /// A directory of this scene alone, for files.
+    pub(crate) fn home(&self) -> &Path {
+        self.home.path()
+    }
+
+    /// Copies, and looks at what there is.
+    pub(crate) fn run(self, program: Program) -> Ran {
+        let arguments = match program {
+            Program::Imgcopy => self.arguments_of_imgcopy(),
+            Program::Skopeo => match &self.skopeo {
+                Ok(more) => self.arguments_of_skopeo(more),
+                Err(why) => return Ran::cannot(why),
+            },
+        };
+        let temporary = self.home.path().join("tmp");
+        std::fs::create_dir(&temporary).unwrap();
+        let mut command = program.command(&temporary);
+        command.envs(self.environment.iter().cloned());
+        command.args(arguments);
+        let during = self.during.lock().unwrap().take();
+        let run = program.run(&mut command, |child| {
+            if let Some(during) = during {
+                during(&self.pair, child);
+            }
+        });
+        let mut ran = Ran::of(run, self.left());
+        ran.requests = self.pair.from.log().len() + self.pair.to.log().len();
+        ran.met = self.hits.iter().all(|hits| hits.count() > 0);
+        let checked = self
+            .checks
+            .iter()
+            .filter_map(|check| check(&self.pair).err());
+        ran.odd.extend(checked);
+        let rest = tree(&temporary);
+        if !rest.is_empty() {
+            ran.odd.push(format!("it left temporary files: {rest:?}"));
+        }
+        ran
+    }
+
+    fn arguments_of_imgcopy(&self) -> Vec<String> {
+        let mut arguments = vec!["copy".to_string(), "--debug".to_string()];
+        for (name, value) in OURS {
+            if !self.ours.iter().any(|given| given == name) {
+                arguments.extend([name, value].map(str::to_string));
+            }
+        }
+        arguments.extend(self.ours.iter().cloned());
+        arguments.extend(self.way());
+        arguments
+    }
+
+    fn arguments_of_skopeo(&self, more: &[String]) -> Vec<String> {
+        // As a careful user calls it: everything, and again if it fails.
+        let always = "--insecure-policy copy --all --retry-times 4 --src-tls-verify=false \
+                      --dest-tls-verify=false --src-creds reader:canary-of-src \
+                      --dest-creds writer:canary-of-dest";
+        let mut arguments: Vec<String> = always.split_whitespace().map(str::to_string).collect();
+        arguments.extend(more.iter().cloned());
+        arguments.extend(self.way());
+        arguments
+    }
+
+    fn way(&self) -> [String; 2] {
+        let from = self.source.clone();
+        let to = self.directory.as_ref();
+        [
+            from.unwrap_or_else(|| at(&self.pair.from, FROM)),
+            to.map_or_else(
+                || at(&self.pair.to, TO),
+                |to| format!("oci:{}:1", to.display()),
+            ),
+        ]
+    }
+
+    /// What the destination has now.
+    fn left(&self) -> Left {
+        let whole = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.tag()));
+        match whole {
+            Ok(Some(digest)) if digest == self.pair.digest => Left::New,
+            Ok(Some(digest)) if digest == self.pair.old => Left::Old,
+            Ok(Some(digest)) => Left::Wrong(format!("the tag is {digest}")),
+            Ok(None) => Left::Nothing,
+            Err(_) => Left::Wrong("what is there is not whole, or not what it is called".into()),
+        }
+    }
+
+    /// The digest under the tag; panics unless all that is there is right.
+    fn tag(&self) -> Option<String> {
+        let Some(directory) = &self.directory else {
+            self.pair.to.assert_whole(TO);
+            return self.pair.to.tag_of(TO, "1");
+        };
+        if assert_whole(directory).is_empty() {
+            return None;
+        }
+        let index = std::fs::read(directory.join("index.json")).unwrap();
+        let index: serde_json::Value = serde_json::from_slice(&index).unwrap();
+        index["manifests"][0]["digest"].as_str().map(str::to_string)
+    }
+}
