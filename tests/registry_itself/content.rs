@@ -120,11 +120,13 @@ async fn a_range_gives_these_bytes() {
         ),
         (416, "bytes */100")
     );
-    for whole in ["bytes=0-1,5-6", "bytes=9-3", "lines=1-2"] {
-        assert_eq!(
-            status(ask(&registry, "GET", &path).header("Range", whole)).await,
-            200
-        );
+    for (range, expected) in [
+        ("bytes=0-1,5-6", 200),
+        ("lines=1-2", 200),
+        ("bytes=9-3", 416),
+    ] {
+        let asked = ask(&registry, "GET", &path).header("Range", range);
+        assert_eq!(status(asked).await, expected, "{range}");
     }
     let changed = ask(&registry, "GET", &path).header("Range", "bytes=1-");
     assert_eq!(status(changed.header("If-Range", "\"other\"")).await, 200);

@@ -1,15 +1,25 @@
 //! The registry that other tests rely on: that it is true to the distribution specification, and that
 //! each of its faults is the fault that it claims to be.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr
+)]
 
 #[path = "../support/mod.rs"]
 mod support;
 
 mod access;
 mod answers;
+mod conformance;
 mod content;
 mod midway;
+mod operations;
 mod peers;
+#[path = "../registries/server.rs"]
+#[allow(dead_code)]
+mod server;
 mod uploads;
 mod wire;
 

@@ -53,6 +53,15 @@ pub fn is_tag(text: &str) -> bool {
     text.len() <= 128 && text.bytes().next().is_some_and(is_word) && text.bytes().all(is_rest)
 }
 
+/// Whether text can be the name of a repository (distribution specification, "Pulling manifests").
+pub fn is_name(text: &str) -> bool {
+    let is_word = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let is_rest = |c: u8| is_word(c) || matches!(c, b'.' | b'_' | b'-');
+    let is_part =
+        |part: &str| part.bytes().next().is_some_and(is_word) && part.bytes().all(is_rest);
+    text.len() <= 255 && text.split('/').all(is_part)
+}
+
 /// A manifest or index as it was stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stored {

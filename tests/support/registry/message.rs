@@ -204,7 +204,7 @@ impl Response {
     }
 
     pub fn json(status: u16, value: &serde_json::Value) -> Self {
-        Self::new(status).body("application/json", value.to_string())
+        Self::new(status).body("application/json; charset=utf-8", value.to_string())
     }
 
     /// The error document of the distribution specification.

@@ -63,6 +63,10 @@ pub enum Locations {
 }
 
 impl Locations {
+    fn is_relative(self) -> bool {
+        matches!(self, Self::Relative | Self::RelativeStateful)
+    }
+
     fn is_stateful(self) -> bool {
         matches!(self, Self::Stateful | Self::Signed | Self::RelativeStateful)
     }

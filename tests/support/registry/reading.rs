@@ -1,5 +1,7 @@
 //! Blobs and manifests as they are given and deleted.
 
+use bytes::Bytes;
+
 use super::content::{DOCKER_LIST, OCI_INDEX, OCI_MANIFEST, Repository, is_digest};
 use super::message::{Request, Response};
 
@@ -18,51 +20,65 @@ pub(super) fn get_blob(of: &Repository, digest: &str, request: &Request) -> Resp
     let etag = format!("\"{digest}\"");
     let response = |status| {
         Response::new(status)
-            .with("Content-Type", "application/octet-stream")
             .with("Docker-Content-Digest", digest)
             .with("ETag", etag.as_str())
-            .with("Accept-Ranges", "bytes")
+            .with("Cache-Control", "max-age=31536000")
+    };
+    let with_bytes = |status, bytes: Bytes| {
+        let response = response(status).with("Accept-Ranges", "bytes");
+        response.body("application/octet-stream", bytes)
     };
     let is_other = |name: &str| request.header(name).is_some_and(|value| value != etag);
     if is_other("if-match") {
-        return response(412);
+        return response(412).with("Content-Type", "application/octet-stream");
+    }
+    if request.header("if-none-match") == Some(&etag) {
+        return response(304);
     }
     let range = match is_other("if-range") {
         true => None,
         false => request.header("range"),
     };
     let size = bytes.len();
-    let mut answer = match range.and_then(|text| asked_range(text, size)) {
-        None => {
-            let mut whole = response(200);
-            whole.body = bytes.clone();
-            whole
-        }
-        Some((first, last)) if first < size && first <= last => {
+    match range.map_or(Asked::Whole, |text| Asked::of(text, size)) {
+        Asked::Whole => with_bytes(200, bytes.clone()),
+        Asked::Part(first, last) => {
             let range = format!("bytes {first}-{last}/{size}");
-            let mut part = response(206).with("Content-Range", range);
-            part.body = bytes.slice(first..=last);
-            part
+            with_bytes(206, bytes.slice(first..=last)).with("Content-Range", range)
         }
-        Some(_) => response(416).with("Content-Range", format!("bytes */{size}")),
-    };
-    answer.headers.set("Cache-Control", "max-age=31536000");
-    answer
+        Asked::Nothing => response(416)
+            .with("Content-Range", format!("bytes */{size}"))
+            .with("Content-Type", "text/plain; charset=utf-8"),
+    }
 }
 
-/// First and last byte of a single range (RFC 9110, 14.1.2). Anything else is not a range, and the
-/// whole is given.
-fn asked_range(text: &str, size: usize) -> Option<(usize, usize)> {
-    let (first, last) = text.strip_prefix("bytes=")?.split_once('-')?;
-    let end = size.saturating_sub(1);
-    match (first.parse(), last.parse::<usize>()) {
-        (Ok(first), Ok(last)) if first <= last => Some((first, last.min(end))),
-        (Ok(first), Err(_)) if last.is_empty() => Some((first, end)),
-        (Err(_), Ok(count)) if first.is_empty() => match count {
-            0 => Some((size, end)),
-            count => Some((size.saturating_sub(count), end)),
-        },
-        _ => None,
+/// What a `Range` asks for (RFC 9110, 14.1.2 and 14.2).
+enum Asked {
+    /// It is of another unit, or several ranges.
+    Whole,
+    /// First and last byte.
+    Part(usize, usize),
+    /// It makes no sense, or there is nothing of it.
+    Nothing,
+}
+
+impl Asked {
+    fn of(text: &str, size: usize) -> Self {
+        let Some(range) = text.strip_prefix("bytes=").filter(|set| !set.contains(',')) else {
+            return Self::Whole;
+        };
+        let (first, last) = range.split_once('-').unwrap_or_default();
+        let end = size.saturating_sub(1);
+        let (first, last) = match (first.parse(), last.parse::<usize>()) {
+            (Ok(first), Ok(last)) => (first, last.min(end)),
+            (Ok(first), Err(_)) if last.is_empty() => (first, end),
+            (Err(_), Ok(count)) if first.is_empty() => (size.saturating_sub(count), end),
+            _ => return Self::Nothing,
+        };
+        match first < size && first <= last {
+            true => Self::Part(first, last),
+            false => Self::Nothing,
+        }
     }
 }
 

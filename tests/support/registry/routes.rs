@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::auth::{Auth, unauthorized};
 use super::content::{
-    OCI_INDEX, Repository, Stored, digest, is_digest, is_digest_of, is_tag, page,
+    OCI_INDEX, Repository, Stored, digest, is_digest, is_digest_of, is_name, is_tag, page,
 };
 use super::message::{Request, Response};
 use super::reading::{blob_unknown, delete_manifest, get_blob, get_manifest, manifest_unknown};
@@ -32,7 +32,7 @@ impl Route {
         let path = path.replace("%3A", ":").replace("%3a", ":");
         let parts: Vec<&str> = path.split('/').skip(1).collect();
         let last = || parts.last().copied().unwrap_or_default().to_string();
-        match parts.as_slice() {
+        let route = match parts.as_slice() {
             ["token"] => Self::Token,
             ["v2"] | ["v2", ""] => Self::Base,
             ["v2", "_catalog"] => Self::Catalog,
@@ -43,6 +43,10 @@ impl Route {
             ["v2", name @ .., "tags", "list"] => Self::Tags(name.join("/")),
             ["v2", name @ .., "referrers", _] => Self::Referrers(name.join("/"), last()),
             _ => Self::Nowhere,
+        };
+        match route.repository() {
+            Some(name) if !is_name(name) => Self::Nowhere,
+            _ => route,
         }
     }
 
@@ -79,8 +83,20 @@ impl Route {
     }
 }
 
-fn not_allowed() -> Response {
-    Response::error(405, "UNSUPPORTED", "the operation is unsupported")
+fn nowhere() -> Response {
+    Response::new(404).body("text/plain; charset=utf-8", "404 page not found\n")
+}
+
+fn not_allowed(route: &Route) -> Response {
+    let allowed = match route {
+        Route::Uploads(_) => "POST",
+        Route::Upload(..) => "DELETE, GET, PATCH, PUT",
+        Route::Blob(..) => "DELETE, GET, HEAD",
+        Route::Manifest(..) => "DELETE, GET, HEAD, PUT",
+        _ => "GET",
+    };
+    let response = Response::new(405).with("Allow", allowed);
+    response.body("text/plain; charset=utf-8", "Method not allowed\n")
 }
 
 fn name_unknown() -> Response {
@@ -98,7 +114,19 @@ impl Core {
         }
         let mut state = super::server::held(&self.state);
         let response = self.route(&route, &mut state, request);
-        response.with("Docker-Distribution-API-Version", "registry/2.0")
+        self.placed(response, request)
+            .with("Docker-Distribution-API-Version", "registry/2.0")
+    }
+
+    /// With a `Location` as this registry has them.
+    fn placed(&self, mut response: Response, request: &Request) -> Response {
+        let is_path = |location: &&str| location.starts_with('/');
+        let path = response.headers.get("location").filter(is_path);
+        if let (Some(path), false) = (path, self.options.locations.is_relative()) {
+            let location = format!("{}{path}", request.origin());
+            response.headers.set("Location", location);
+        }
+        response
     }
 
     fn admit(&self, route: &Route, request: &Request) -> Result<(), Response> {
@@ -120,7 +148,8 @@ impl Core {
             Route::Catalog if reads => self.catalog(state, request),
             Route::Uploads(name) if method == "POST" => self.start_upload(state, name, request),
             Route::Upload(name, id) => self.upload(state, (name, id), request),
-            Route::Nowhere | Route::Token => Response::error(404, "NOT_FOUND", "no such place"),
+            Route::Base | Route::Catalog => not_allowed(route),
+            Route::Nowhere | Route::Token => nowhere(),
             Route::Blob(_, digest) | Route::Referrers(_, digest) if !is_digest(digest) => {
                 Response::error(400, "DIGEST_INVALID", "not a digest")
             }
@@ -168,7 +197,7 @@ impl Core {
             (Route::Referrers(name, subject), "GET" | "HEAD") => {
                 self.referrers(of, (name, subject), request)
             }
-            _ => not_allowed(),
+            _ => not_allowed(route),
         }
     }
 
@@ -189,7 +218,7 @@ impl Core {
         let n = asked.unwrap_or(most).min(most);
         let (names, more) = page(names, request.query("last"), n);
         let next = names.last().filter(|_| more).map(|last| {
-            let number = format!("last={last}&n={n}");
+            let number = format!("last={}&n={n}", last.replace('/', "%2F"));
             format!("<{}?{number}>; rel=\"next\"", request.path)
         });
         Ok(Page { names, next })
@@ -211,7 +240,7 @@ impl Core {
 
     fn referrers(&self, of: &Repository, at: (&str, &str), request: &Request) -> Response {
         if !self.options.referrers_api {
-            return Response::error(404, "NOT_FOUND", "no such place");
+            return nowhere();
         }
         let mut all = of.referrers(at.1);
         let wanted = request.query("artifactType");

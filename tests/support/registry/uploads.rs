@@ -58,16 +58,11 @@ fn offset(id: &str, state: &str) -> Option<usize> {
 }
 
 impl Core {
-    fn progress(&self, status: u16, request: &Request, id: &str, upload: &Upload) -> Response {
+    fn progress(&self, status: u16, id: &str, upload: &Upload) -> Response {
         let path = format!("/v2/{}/blobs/uploads/{id}", upload.repository);
-        let state = state(id, upload.length);
-        let location = match self.options.locations {
-            Locations::Stateful | Locations::Signed => {
-                format!("{}{path}?{state}", request.origin())
-            }
-            Locations::Absolute => format!("{}{path}", request.origin()),
-            Locations::Relative => path,
-            Locations::RelativeStateful => format!("{path}?{state}"),
+        let location = match self.options.locations.is_stateful() {
+            true => format!("{path}?{}", state(id, upload.length)),
+            false => path,
         };
         let mut response = Response::new(status)
             .with("Location", location)
@@ -112,7 +107,7 @@ impl Core {
             repository: name.to_string(),
             ..Upload::default()
         };
-        let response = self.progress(202, request, &id, &upload);
+        let response = self.progress(202, &id, &upload);
         state.uploads.insert(id, upload);
         response
     }
@@ -132,15 +127,15 @@ impl Core {
             return problem;
         }
         match request.method.as_str() {
-            "GET" => self.progress(204, request, id, upload),
+            "GET" => self.progress(204, id, upload),
             "DELETE" => {
                 held.uploads.remove(id);
-                Response::new(204)
+                Response::new(204).with("Docker-Upload-UUID", id)
             }
             "PATCH" => {
                 upload.append(&request.body);
                 upload.last_chunk = Some(request.body.len());
-                self.progress(202, request, id, upload)
+                self.progress(202, id, upload)
             }
             "PUT" => {
                 upload.append(&request.body);
@@ -152,11 +147,7 @@ impl Core {
 
     /// Why a session does not take what comes.
     fn upload_problem(&self, request: &Request, id: &str, upload: &Upload) -> Option<Response> {
-        let wrong_place = || {
-            let mut response = self.progress(416, request, id, upload);
-            response.headers.set("Content-Type", "application/json");
-            Some(response)
-        };
+        let wrong_place = || Some(self.progress(416, id, upload));
         if self.options.locations.is_stateful() {
             let raw = request.raw_query();
             let raw = raw
@@ -210,8 +201,8 @@ impl Core {
         if !request.whole {
             return unknown();
         }
-        let Some(digest) = request.query("digest") else {
-            return Response::error(400, "DIGEST_INVALID", "digest missing");
+        let Some(digest) = request.query("digest").filter(|text| is_digest(text)) else {
+            return Response::error(400, "DIGEST_INVALID", "no digest");
         };
         let Some(upload) = held.uploads.remove(id) else {
             return unknown();
