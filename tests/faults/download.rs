@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use bytes::Bytes;
 use imgcopy::error::ErrorKind;
@@ -21,12 +21,12 @@ const LARGE: usize = 3 << 20;
 const MIB: usize = 1 << 20;
 
 /// A CDN with the lowest layer, which serves ranges.
-fn cdn(pair: &Pair) -> Server {
+pub(crate) fn cdn(pair: &Pair) -> Server {
     let bytes = pair.image.blobs[1].clone();
     Server::start(move |request| given(&bytes, request))
 }
 
-fn given(bytes: &Bytes, request: &Request) -> Response {
+pub(crate) fn given(bytes: &Bytes, request: &Request) -> Response {
     let from = request
         .header("range")
         .and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-'));
@@ -195,25 +195,66 @@ fn f58_a_proxy_that_compresses_blobs_is_named() {
     pair.arrived(&pair.copy());
     assert_eq!(pair.asked().len(), 1);
 
+    // What is packed is unpacked, also when it breaks off and is read again.
     for framing in [Framing::Length, Framing::Chunked] {
-        let pair = Pair::new(&[LARGE]);
-        pair.from.fail(
-            pair.reads()
-                .always()
-                .then(Action::change(move |_, response| {
-                    let level = flate2::Compression::fast();
-                    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), level);
-                    encoder.write_all(&response.body).unwrap();
-                    response.body = encoder.finish().unwrap().into();
-                    response.headers.set("Content-Encoding", "gzip");
-                    response.framing = framing;
-                })),
-        );
-        let words = "it comes with Content-Encoding gzip";
-        fails(pair.copy(), ErrorKind::Io, words);
-        assert_eq!(pair.asked().len(), 1, "{framing:?}");
-        pair.unchanged();
+        for cut in [None, Some(MIB)] {
+            let pair = Pair::new(&[LARGE]);
+            let reads = pair.reads();
+            pair.from.fail(reads.then(packed("gzip", framing, cut)));
+            let reads = pair.reads().nth(2).always();
+            pair.from.fail(reads.then(packed("gzip", framing, None)));
+            pair.arrived(&pair.copy());
+            let tries = 1 + usize::from(cut.is_some());
+            assert_eq!(pair.asked().len(), tries, "{framing:?} {cut:?}");
+            assert_eq!(range(pair.asked().last().unwrap()), None);
+            assert_eq!(pair.puts().len(), 1);
+        }
     }
+    // By a method that we do not know it is of no use.
+    let pair = Pair::new(&[LARGE]);
+    let reads = pair.reads().always();
+    let br = packed("br", Framing::Length, None);
+    pair.from.fail(reads.then(br));
+    let words = "it comes with Content-Encoding br";
+    fails(pair.copy(), ErrorKind::Io, words);
+    assert_eq!(pair.asked().len(), 1);
+    pair.unchanged();
+}
+
+/// The true answer as a proxy packs it, which may break off.
+pub(crate) fn packed(name: &str, framing: Framing, cut: Option<usize>) -> Action {
+    let name = name.to_string();
+    Action::change(move |_, response| {
+        let level = flate2::Compression::fast();
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), level);
+        encoder.write_all(&response.body).unwrap();
+        response.body = encoder.finish().unwrap().into();
+        response.headers.set("Content-Encoding", name.as_str());
+        response.framing = framing;
+        response.end = cut.map(|at| (at, Hangup::Reset));
+    })
+}
+
+#[test]
+fn s22_a_blob_that_unpacks_to_too_much_is_read_to_its_size_only() {
+    let pair = Pair::new(&[LARGE]);
+    // A gibibyte of zeros in a mebibyte.
+    static BOMB: LazyLock<Vec<u8>> = LazyLock::new(|| {
+        let level = flate2::Compression::fast();
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), level);
+        for _ in 0..1024 {
+            encoder.write_all(&[0; MIB]).unwrap();
+        }
+        encoder.finish().unwrap()
+    });
+    let reads = pair.reads().always();
+    pair.from.fail(reads.then(Action::change(|_, response| {
+        response.body = BOMB.clone().into();
+        response.headers.set("Content-Encoding", "gzip");
+    })));
+    fails(pair.copy(), ErrorKind::Corrupt, "it goes on after its");
+    assert_eq!(pair.asked().len(), 2);
+    pair.unchanged();
 }
 
 #[test]

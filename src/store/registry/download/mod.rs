@@ -1,8 +1,10 @@
 //! Reading a blob from a registry: a stream that goes on where it broke off.
 
+mod packed;
 mod parts;
 
 use std::collections::VecDeque;
+use std::io;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -27,6 +29,8 @@ use crate::store::registry::headers::range::{Resumed, Wanted, resumed};
 use crate::store::registry::host::Host;
 use crate::store::registry::retry::{Backoff, Op, Signal, Verdict, verdict};
 use crate::store::registry::trouble::Trouble;
+
+use packed::Unpacker;
 
 /// A blob at a registry, or at one of its mirrors.
 pub(super) struct Remote {
@@ -75,6 +79,8 @@ struct Download {
     /// How many bytes were handed on.
     offset: u64,
     body: Option<Answer>,
+    /// What unpacks the body, if somebody packed it on its way.
+    unpacker: Option<Unpacker>,
     /// How many bytes of the body come again and are left out.
     skip: u64,
     /// What the bytes so far are a part of, as the registry named it.
@@ -105,6 +111,7 @@ impl Download {
             blob,
             offset: 0,
             body: None,
+            unpacker: None,
             skip: 0,
             etag: None,
             parts: None,
@@ -201,19 +208,9 @@ impl Download {
             if self.is_crawling(idle) {
                 return Err(Trouble::stalled("the blob hardly moved"));
             }
-            let Some(answer) = &mut self.body else {
+            let Some(mut piece) = self.unpacked(idle).await? else {
                 return Ok(None);
             };
-            let begun = Instant::now();
-            let Some(mut piece) = answer.piece(idle).await? else {
-                return Ok(None);
-            };
-            for speed in [&mut self.measured, &mut self.alone] {
-                speed.0 += begun.elapsed();
-                speed.1 += piece.len() as u64;
-            }
-            // That we are to be slow is no fault of the registry.
-            answer.pass_bytes(piece.len()).await;
             let again = usize::try_from(self.skip)
                 .unwrap_or(usize::MAX)
                 .min(piece.len());
@@ -225,6 +222,45 @@ impl Download {
             self.take(&piece);
             return Ok(Some(piece));
         }
+    }
+
+    /// The next bytes of the blob as it is at the registry, whatever was made of it on its way.
+    async fn unpacked(&mut self, idle: Duration) -> Result<Option<Bytes>, Trouble> {
+        let broken = |error: io::Error| {
+            let error = Error::new(ErrorKind::Io, format!("its Content-Encoding: {error}"));
+            Trouble::new(Signal::Truncated, error)
+        };
+        loop {
+            if let Some(unpacker) = &mut self.unpacker
+                && let Some(piece) = unpacker.next().map_err(broken)?
+            {
+                return Ok(Some(piece));
+            }
+            let came = self.came(idle).await?;
+            match (&mut self.unpacker, came) {
+                (Some(unpacker), Some(piece)) => unpacker.feed(piece),
+                (Some(unpacker), None) => return unpacker.end().map_err(broken),
+                (None, came) => return Ok(came),
+            }
+        }
+    }
+
+    /// What comes over the wire.
+    async fn came(&mut self, idle: Duration) -> Result<Option<Bytes>, Trouble> {
+        let Some(answer) = &mut self.body else {
+            return Ok(None);
+        };
+        let begun = Instant::now();
+        let Some(piece) = answer.piece(idle).await? else {
+            return Ok(None);
+        };
+        for speed in [&mut self.measured, &mut self.alone] {
+            speed.0 += begun.elapsed();
+            speed.1 += piece.len() as u64;
+        }
+        // That we are to be slow is no fault of the registry.
+        answer.pass_bytes(piece.len()).await;
+        Ok(Some(piece))
     }
 
     /// Counts what is handed on.
@@ -319,7 +355,9 @@ impl Download {
 
     /// Whether the answer can be used; if not, the whole blob is asked for.
     fn accept(&mut self, answer: Answer) -> Result<bool> {
-        encoded(&answer, self.blob.size)?;
+        self.unpacker = Unpacker::of(&answer, self.blob.size)?;
+        // A part of it packed would be of no use.
+        self.no_ranges |= self.unpacker.is_some();
         let status = answer.status.as_u16();
         if self.offset == 0 || self.no_ranges {
             if status != 200 {
@@ -355,23 +393,4 @@ impl Download {
         self.body = Some(answer);
         Ok(true)
     }
-}
-
-/// Refuses a blob that was compressed on its way. A store may say so of a layer that it only keeps
-/// as it is, which the length tells (F-58).
-fn encoded(answer: &Answer, size: u64) -> Result<()> {
-    let Some(encoding) = answer.header("content-encoding") else {
-        return Ok(());
-    };
-    if answer.status != 200
-        || answer.length() == Some(size)
-        || encoding.eq_ignore_ascii_case("identity")
-    {
-        return Ok(());
-    }
-    let encoding: String = encoding.escape_debug().take(40).collect();
-    let what = format!(
-        "it comes with Content-Encoding {encoding}, which a proxy before the registry must have added"
-    );
-    Err(Error::new(ErrorKind::Io, what))
 }
