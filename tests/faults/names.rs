@@ -14,22 +14,23 @@ use crate::support::registry::{Options as Kind, Registry, Tls};
 use crate::support::{oci_at, tempdir};
 use crate::{FROM, block, copied, copy_with, failed, has, options};
 
-const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
-const HERE_TOO: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
+pub(crate) const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+pub(crate) const HERE_TOO: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
 
 /// What systems say, as far as the standard library shows it.
-const AGAIN: &str = "failed to lookup address information: Temporary failure in name resolution";
+pub(crate) const AGAIN: &str =
+    "failed to lookup address information: Temporary failure in name resolution";
 const NOBODY: &str = "failed to lookup address information: Name or service not known";
 
 /// Says where `localhost` is, after some failures; whatever else it is asked does not exist.
-struct Script {
+pub(crate) struct Script {
     failures: Mutex<VecDeque<&'static str>>,
     addresses: Vec<IpAddr>,
     asked: Mutex<Vec<String>>,
 }
 
 impl Script {
-    fn new(failures: &[&'static str], addresses: &[IpAddr]) -> Arc<Self> {
+    pub(crate) fn new(failures: &[&'static str], addresses: &[IpAddr]) -> Arc<Self> {
         Arc::new(Self {
             failures: Mutex::new(failures.iter().copied().collect()),
             addresses: addresses.to_vec(),
@@ -37,7 +38,7 @@ impl Script {
         })
     }
 
-    fn options(self: &Arc<Self>) -> Options {
+    pub(crate) fn options(self: &Arc<Self>) -> Options {
         Options {
             resolver: Some(self.clone()),
             ..options()
@@ -45,7 +46,7 @@ impl Script {
     }
 
     /// How often this name was looked up.
-    fn count(&self, name: &str) -> usize {
+    pub(crate) fn count(&self, name: &str) -> usize {
         let asked = self.asked.lock().unwrap();
         asked.iter().filter(|asked| *asked == name).count()
     }
@@ -73,7 +74,7 @@ impl Resolve for Script {
 }
 
 /// Copies an image of `localhost`, at this port, to a directory that it gets to itself.
-fn from_localhost(port: u16, options: Options) -> Result<String> {
+pub(crate) fn from_localhost(port: u16, options: Options) -> Result<String> {
     let directory = tempdir();
     let from = format!("docker://localhost:{port}/{FROM}:1");
     let copied = copy_with(options, &from, &oci_at(directory.path(), "1"));
@@ -191,15 +192,15 @@ fn f02_every_resolver_says_it_in_its_own_words() {
 }
 
 /// An address whose SYNs are never answered: somebody listens, whose queue is full.
-struct BlackHole {
-    address: SocketAddr,
+pub(crate) struct BlackHole {
+    pub(crate) address: SocketAddr,
     _listener: tokio::net::TcpListener,
     _queued: Vec<std::net::TcpStream>,
     _runtime: tokio::runtime::Runtime,
 }
 
 impl BlackHole {
-    fn new(address: SocketAddr) -> Self {
+    pub(crate) fn new(address: SocketAddr) -> Self {
         let mut runtime = tokio::runtime::Builder::new_current_thread();
         let runtime = runtime.enable_all().build().unwrap();
         let listener = {

@@ -8,6 +8,7 @@ use std::process::{Command, Output};
 use tempfile::TempDir;
 
 mod archive;
+pub mod proxy;
 pub mod registry;
 pub mod truth;
 

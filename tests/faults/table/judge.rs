@@ -1,6 +1,7 @@
 //! Whether what a run gave is what the table asks for.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 
 use super::program::{Program, Ran};
 use super::scene::SECRETS;
@@ -11,7 +12,7 @@ use super::{Case, Left};
 pub(crate) enum Outcome {
     /// As the table asks for.
     Good,
-    /// The same, but what goes wrong was never met.
+    /// What goes wrong was never met.
     NeverMet,
     /// Otherwise, and how.
     Bad(String),
@@ -21,16 +22,17 @@ pub(crate) enum Outcome {
 
 /// What came of a row.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Verdict(Vec<(&'static str, Outcome)>);
+pub(crate) struct Verdict(BTreeMap<usize, (&'static str, Outcome)>);
 
 impl Verdict {
-    pub(crate) fn add(&mut self, case: &'static str, outcome: Outcome) {
-        self.0.push((case, outcome));
+    /// Notes what came of a case, by its place in the row.
+    pub(crate) fn add(&mut self, place: usize, case: &'static str, outcome: Outcome) {
+        self.0.insert(place, (case, outcome));
     }
 
     /// What went wrong, case by case.
     pub(crate) fn failure(&self) -> Option<String> {
-        let told = self.0.iter().filter_map(|(case, outcome)| match outcome {
+        let told = self.0.values().filter_map(|(case, outcome)| match outcome {
             Outcome::Good => None,
             Outcome::NeverMet => Some(format!("{case}: the fault never happened")),
             Outcome::Bad(why) => Some(format!("{case}: {why}")),
@@ -43,11 +45,9 @@ impl Verdict {
     /// How a peer did, in a few words.
     pub(crate) fn in_short(&self) -> String {
         let bad: Vec<String> = self.bad().collect();
-        let asked = self
-            .0
-            .iter()
-            .filter(|(_, it)| !matches!(it, Outcome::Cannot(_)));
-        match (asked.count(), bad.is_empty(), self.0.first()) {
+        let outcomes = self.0.values();
+        let asked = outcomes.filter(|(_, it)| !matches!(it, Outcome::Cannot(_)));
+        match (asked.count(), bad.is_empty(), self.0.values().next()) {
             (0, _, Some((_, Outcome::Cannot(why)))) => format!("not asked: {why}"),
             (_, true, _) => "survives".to_string(),
             (_, false, _) => bad.join("; "),
@@ -55,7 +55,7 @@ impl Verdict {
     }
 
     fn bad(&self) -> impl Iterator<Item = String> {
-        self.0.iter().filter_map(|(case, outcome)| match outcome {
+        self.0.values().filter_map(|(case, outcome)| match outcome {
             Outcome::Bad(why) => {
                 let first = why.lines().next().unwrap_or_default();
                 Some(format!("{case}: {first}"))
@@ -77,6 +77,9 @@ pub(super) fn judge(
     };
     if let Some(why) = ran.cannot {
         return Outcome::Cannot(why);
+    }
+    if program == Program::Skopeo && !ran.met {
+        return Outcome::NeverMet;
     }
     let mut wrong = what_is_wrong(case, &ran);
     if program == Program::Imgcopy {

@@ -12,13 +12,16 @@ mod program;
 mod scene;
 
 mod archive;
+mod chunks;
 mod commit;
 mod connect;
 mod download;
+mod elsewhere;
 mod layout;
 mod lists;
 mod manifests;
 mod presence;
+mod secure;
 mod sync;
 mod tokens;
 mod upload;
@@ -200,12 +203,15 @@ impl Cell {
 fn table() -> Vec<Cell> {
     let mut table: Vec<Cell> = [
         connect::cells(),
+        secure::cells(),
         tokens::cells(),
         lists::cells(),
         manifests::cells(),
         presence::cells(),
         download::cells(),
+        elsewhere::cells(),
         upload::cells(),
+        chunks::cells(),
         commit::cells(),
         archive::cells(),
         layout::cells(),
@@ -224,20 +230,24 @@ const AT_ONCE: usize = 6;
 
 /// Plays all cases of all rows; what came of each row, in order.
 fn played(table: &[Cell], program: Program) -> Vec<Verdict> {
-    let turns: Vec<(usize, &Case)> = table
-        .iter()
-        .enumerate()
-        .flat_map(|(row, cell)| cell.cases.iter().map(move |case| (row, case)))
+    let rows = table.iter().enumerate();
+    let turns: Vec<(usize, usize, &Case)> = rows
+        .flat_map(|(row, cell)| {
+            (0..)
+                .zip(&cell.cases)
+                .map(move |(place, case)| (row, place, case))
+        })
         .collect();
     let next = AtomicUsize::new(0);
     let verdicts = Mutex::new(vec![Verdict::default(); table.len()]);
     std::thread::scope(|scope| {
         for _ in 0..AT_ONCE {
             scope.spawn(|| {
-                while let Some((row, case)) = turns.get(next.fetch_add(1, Ordering::SeqCst)) {
+                while let Some((row, place, case)) = turns.get(next.fetch_add(1, Ordering::SeqCst))
+                {
                     let ran = catch_unwind(AssertUnwindSafe(|| (case.play)(program)));
                     let verdict = judge::judge(case, ran, program);
-                    verdicts.lock().unwrap()[*row].add(case.name, verdict);
+                    verdicts.lock().unwrap()[*row].add(*place, case.name, verdict);
                 }
             });
         }

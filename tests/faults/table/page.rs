@@ -72,7 +72,12 @@ fn page(table: &[Cell], version: &str, told: &BTreeMap<&str, String>, summary: &
 
 /// What is said of a row, whoever plays it.
 fn row(cell: &Cell) -> String {
-    let (id, phase, requests) = (cell.id, cell.phase.letter(), cell.requests());
+    let (id, phase) = (cell.id, cell.phase.letter());
+    // Where the library is asked and not the command, other things are counted.
+    let requests = match cell.requests() {
+        0 => "-".to_string(),
+        most => most.to_string(),
+    };
     format!(
         "| {id} | {phase} | {} | {} | {requests} |",
         cell.fault, cell.outcome

@@ -4,8 +4,11 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use imgcopy::error::{ErrorKind, Result};
+
 use super::Left;
-use crate::support::{NO_CACHE, Run};
+use super::scene::must;
+use crate::support::{NO_CACHE, Run, told};
 
 /// Who copies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +47,31 @@ impl Ran {
             cannot: Some(why),
             met: false,
         }
+    }
+
+    /// What a copy by the library gave, with the exit code that the command has for it.
+    pub(crate) fn of_library(result: &Result<String>, left: Left) -> Self {
+        let (code, output) = match result {
+            Ok(digest) => (0, digest.clone()),
+            Err(error) if error.kind() == ErrorKind::NotFound => (2, told(error)),
+            Err(error) if error.kind() == ErrorKind::RateLimited => (4, told(error)),
+            Err(error) => (1, told(error)),
+        };
+        let (stdout, stderr) = (output, String::new());
+        Self::of(
+            Run {
+                code: Some(code),
+                stdout,
+                stderr,
+            },
+            left,
+        )
+    }
+
+    /// Notes what is not as it must be.
+    pub(crate) fn check(mut self, is_so: bool, else_it_is: impl Into<String>) -> Self {
+        self.odd.extend(must(is_so, else_it_is).err());
+        self
     }
 
     /// What a run gave; where, how often and what else is for the caller to say.

@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::path::{Path, PathBuf};
-use std::process::Child;
+use std::process::{Child, Command};
 use std::sync::Mutex;
 
 use tempfile::TempDir;
@@ -20,13 +20,21 @@ pub(crate) const SECRETS: [&str; 3] = ["canary-of-src", "canary-of-dest", "canar
 const OURS: [(&str, &str); 5] = [
     ("--referrers", "never"),
     ("--retry-delay", "10ms"),
-    ("--timeout", "2s"),
+    ("--timeout", "10s"),
     ("--src-creds", "reader:canary-of-src"),
     ("--dest-creds", "writer:canary-of-dest"),
 ];
 
 type During = Box<dyn FnOnce(&Pair, &mut Child) + Send>;
 type Check = Box<dyn Fn(&Pair) -> Result<(), String> + Send>;
+
+/// Nothing, if it is so; else what is wrong.
+pub(crate) fn must(is_so: bool, else_it_is: impl Into<String>) -> Result<(), String> {
+    match is_so {
+        true => Ok(()),
+        false => Err(else_it_is.into()),
+    }
+}
 
 /// Between whom an image is copied, what goes wrong, and what is looked at afterwards.
 pub(crate) struct Scene {
@@ -36,6 +44,8 @@ pub(crate) struct Scene {
     /// More of skopeo's; none if its command line cannot say it.
     skopeo: Result<Vec<String>, &'static str>,
     environment: Vec<(String, String)>,
+    /// What may arrive; if nothing is named, the image.
+    wanted: Vec<String>,
     /// Where the image comes from, if not from the registry.
     source: Option<String>,
     /// Where it goes, if not to the registry.
@@ -44,6 +54,7 @@ pub(crate) struct Scene {
     hits: Vec<Hits>,
     during: Mutex<Option<During>>,
     checks: Vec<Check>,
+    checks_of_ours: Vec<Check>,
     kept: Vec<Box<dyn Any + Send>>,
 }
 
@@ -60,12 +71,14 @@ impl Scene {
             ours: Vec::new(),
             skopeo: Ok(Vec::new()),
             environment: Vec::new(),
+            wanted: Vec::new(),
             source: None,
             directory: None,
             home: tempdir(),
             hits: Vec::new(),
             during: Mutex::new(None),
             checks: Vec::new(),
+            checks_of_ours: Vec::new(),
             kept: Vec::new(),
         }
     }
@@ -80,6 +93,25 @@ impl Scene {
     pub(crate) fn from(mut self, source: String) -> Self {
         self.source = Some(source);
         self
+    }
+
+    /// With something else under the tag, of this digest.
+    pub(crate) fn wants(mut self, digest: &str) -> Self {
+        self.wanted = vec![digest.to_string()];
+        self
+    }
+
+    /// The image, or this one.
+    pub(crate) fn or_wants(mut self, digest: &str) -> Self {
+        self.wanted = vec![self.pair.digest.clone(), digest.to_string()];
+        self
+    }
+
+    /// Within the destination, from another repository of it.
+    pub(crate) fn within(self) -> Self {
+        self.pair.to.add("other/app", Some("1"), &self.pair.image);
+        let source = at(&self.pair.to, "other/app");
+        self.from(source)
     }
 
     /// This goes wrong at the source.
@@ -140,6 +172,15 @@ impl Scene {
         self
     }
 
+    /// What we promise besides.
+    pub(crate) fn check_of_ours(
+        mut self,
+        check: impl Fn(&Pair) -> Result<(), String> + Send + 'static,
+    ) -> Self {
+        self.checks_of_ours.push(Box::new(check));
+        self
+    }
+
     /// Servers and files that must be there until the end.
     pub(crate) fn keep(mut self, what: impl Any + Send) -> Self {
         self.kept.push(Box::new(what));
@@ -153,18 +194,10 @@ impl Scene {
 
     /// Copies, and looks at what there is.
     pub(crate) fn run(self, program: Program) -> Ran {
-        let arguments = match program {
-            Program::Imgcopy => self.arguments_of_imgcopy(),
-            Program::Skopeo => match &self.skopeo {
-                Ok(more) => self.arguments_of_skopeo(more),
-                Err(why) => return Ran::cannot(why),
-            },
+        let (mut command, home) = match self.command(program, "tmp") {
+            Ok(found) => found,
+            Err(why) => return Ran::cannot(why),
         };
-        let temporary = self.home.path().join("tmp");
-        std::fs::create_dir(&temporary).unwrap();
-        let mut command = program.command(&temporary);
-        command.envs(self.environment.iter().cloned());
-        command.args(arguments);
         let during = self.during.lock().unwrap().take();
         let run = program.run(&mut command, |child| {
             if let Some(during) = during {
@@ -172,18 +205,44 @@ impl Scene {
             }
         });
         let mut ran = Ran::of(run, self.left());
-        ran.requests = self.pair.from.log().len() + self.pair.to.log().len();
+        ran.requests = self.requests();
         ran.met = self.hits.iter().all(|hits| hits.count() > 0);
-        let checked = self
-            .checks
-            .iter()
-            .filter_map(|check| check(&self.pair).err());
-        ran.odd.extend(checked);
-        let rest = tree(&temporary);
-        if !rest.is_empty() {
-            ran.odd.push(format!("it left temporary files: {rest:?}"));
-        }
-        ran
+        let ours = match program {
+            Program::Imgcopy => &*self.checks_of_ours,
+            Program::Skopeo => &[],
+        };
+        let checks = self.checks.iter().chain(ours);
+        ran.odd
+            .extend(checks.filter_map(|check| check(&self.pair).err()));
+        let rest = tree(&home);
+        ran.check(
+            rest.is_empty(),
+            format!("it left temporary files: {rest:?}"),
+        )
+    }
+
+    /// The copy as this program is told to make it, with a new home of this name; if it can be told.
+    pub(crate) fn command(
+        &self,
+        program: Program,
+        home: &str,
+    ) -> Result<(Command, PathBuf), &'static str> {
+        let arguments = match program {
+            Program::Imgcopy => self.arguments_of_imgcopy(),
+            Program::Skopeo => self.arguments_of_skopeo(self.skopeo.as_ref().map_err(|why| *why)?),
+        };
+        let home = self.home.path().join(home);
+        std::fs::create_dir(&home).unwrap();
+        let mut command = program.command(&home);
+        command
+            .envs(self.environment.iter().cloned())
+            .args(arguments);
+        Ok((command, home))
+    }
+
+    /// How often the registries were asked.
+    pub(crate) fn requests(&self) -> usize {
+        self.pair.from.log().len() + self.pair.to.log().len()
     }
 
     fn arguments_of_imgcopy(&self) -> Vec<String> {
@@ -222,10 +281,15 @@ impl Scene {
     }
 
     /// What the destination has now.
-    fn left(&self) -> Left {
+    pub(crate) fn left(&self) -> Left {
         let whole = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.tag()));
+        let image = std::slice::from_ref(&self.pair.digest);
+        let wanted = match self.wanted.is_empty() {
+            true => image,
+            false => &*self.wanted,
+        };
         match whole {
-            Ok(Some(digest)) if digest == self.pair.digest => Left::New,
+            Ok(Some(digest)) if wanted.contains(&digest) => Left::New,
             Ok(Some(digest)) if digest == self.pair.old => Left::Old,
             Ok(Some(digest)) => Left::Wrong(format!("the tag is {digest}")),
             Ok(None) => Left::Nothing,
