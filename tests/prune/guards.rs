@@ -255,13 +255,13 @@ fn a_tag_goes_when_it_has_been_gone_for_long_enough() {
     let mirror = Mirror::with(&["old"]);
     let file = mirror.file("{mode: delete, max: 50%, grace: 7d}") + "state: '${STATE}'\n";
     let plan = mirror.night(&file, &["--dry-run"]).ends(0);
-    plan.is("app:old", Status::Kept, "168 hours of grace");
+    plan.is("app:old", Status::Kept, "it stays for 7 days of grace");
     let states = mirror.folder.path().join("state/prune");
     assert!(!states.exists(), "a dry run remembers nothing");
     mirror
         .night(&file, &[])
         .ends(0)
-        .is("app:old", Status::Kept, "168 hours");
+        .is("app:old", Status::Kept, "7 days of grace");
     let entries: Vec<_> = std::fs::read_dir(&states).unwrap().collect();
     assert_eq!(entries.len(), 1);
     let state = entries[0].as_ref().unwrap().path();

@@ -9,7 +9,7 @@ use crate::image::Tag;
 use super::super::ask::own_tag;
 use super::super::config::{Prune, Share};
 use super::super::report::Moment;
-use super::super::select::Selector;
+use super::super::select::{Selector, span};
 use super::state::Absent;
 
 /// What is known of one place.
@@ -61,8 +61,8 @@ impl fmt::Display for Stays {
             Stays::Backup => f.write_str("it is named like the backups of this file"),
             Stays::Young { since, grace } => write!(
                 f,
-                "gone since {since}, and it stays for {} hours of grace",
-                grace.as_secs().div_ceil(3600)
+                "gone since {since}, and it stays for {} of grace",
+                span(*grace)
             ),
             Stays::TooMany { due, of, allowed } => write!(
                 f,

@@ -40,6 +40,7 @@ use serde::{Deserialize, Serialize};
 pub use candidates::{Candidate, Found};
 pub use choose::Wanted;
 pub use nothing::Nothing;
+pub(super) use nothing::span;
 pub use pattern::Pattern;
 pub use range::Range;
 pub use selector::Selector;

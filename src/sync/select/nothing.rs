@@ -97,15 +97,17 @@ fn quoted(texts: &[String], between: &str) -> String {
     quoted.join(between)
 }
 
-/// A span of time in its largest whole unit.
-fn span(span: Duration) -> String {
+/// A span of time in its largest whole unit: `7 days`, `1 hour`, `90 seconds`.
+pub(in crate::sync) fn span(span: Duration) -> String {
     let seconds = span.as_secs();
-    let units = [(86_400, "days"), (3600, "hours"), (60, "minutes")];
+    let units = [(86_400, "day"), (3600, "hour"), (60, "minute")];
     let whole = units
         .iter()
         .find(|(size, _)| seconds >= *size && seconds.is_multiple_of(*size));
-    match whole {
-        Some((size, unit)) => format!("{} {unit}", seconds / size),
-        None => format!("{seconds} seconds"),
-    }
+    let (count, unit) = match whole {
+        Some((size, unit)) => (seconds / size, *unit),
+        None => (seconds, "second"),
+    };
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {unit}{plural}")
 }
