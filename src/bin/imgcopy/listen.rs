@@ -13,6 +13,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 
 use imgcopy::error::Result;
 use imgcopy::sync::watch::Board;
@@ -28,14 +29,19 @@ const HEAD: usize = 16 << 10;
 const METRICS: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 
-/// Answers from now on. Gives the address, with the port that was found where none was named.
+/// Answers as long as `tasks` are there. Gives the address, with the port that was found where none was
+/// named.
 ///
 /// # Errors
 /// If nobody can listen there.
-pub(crate) async fn listen(address: SocketAddr, board: Arc<Board>) -> Result<SocketAddr> {
+pub(crate) async fn listen(
+    address: SocketAddr,
+    board: Arc<Board>,
+    tasks: &mut JoinSet<()>,
+) -> Result<SocketAddr> {
     let listener = TcpListener::bind(address).await?;
     let bound = listener.local_addr()?;
-    tokio::spawn(async move {
+    tasks.spawn(async move {
         let places = Arc::new(Semaphore::new(AT_ONCE));
         while let Ok(place) = Arc::clone(&places).acquire_owned().await {
             let Ok((stream, _)) = listener.accept().await else {

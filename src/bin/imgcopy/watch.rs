@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
+use tokio::task::JoinSet;
 
 use imgcopy::error::Attempt as _;
 use imgcopy::sync::watch::{self, Board, Seen, Watch};
@@ -71,12 +72,14 @@ A changed file is read again, at once after SIGHUP; one that is wrong changes no
 pub(crate) async fn watch(args: Box<WatchArgs>, stop: Stop) -> Ended {
     let board = Arc::new(Board::default());
     let watch = prepared(&args, stop, &board).map_err(Failure::Usage)?;
+    // They end with the loop: who is interrupted waits for tasks that still go on.
+    let mut tasks = JoinSet::new();
     if let Some(address) = args.listen {
         let what = || format!("cannot listen on {address}");
-        let bound = listen(address, board).await.attempting(what)?;
+        let bound = listen(address, board, &mut tasks).await.attempting(what)?;
         render::tell(&format!("listening on {bound}"));
     }
-    hear_hangups(&watch.reload)?;
+    hear_hangups(&watch.reload, &mut tasks)?;
     let seen = |seen: &Seen<'_>| tell(seen, args.quiet);
     match watch::watch(&watch, &seen).await {
         Ok(()) => Ok(ExitCode::SUCCESS),
@@ -111,10 +114,10 @@ fn prepared(args: &WatchArgs, stop: Stop, board: &Arc<Board>) -> imgcopy::error:
 }
 
 /// From now on a SIGHUP makes the file be read again.
-fn hear_hangups(reload: &Arc<Notify>) -> imgcopy::error::Result<()> {
+fn hear_hangups(reload: &Arc<Notify>, tasks: &mut JoinSet<()>) -> imgcopy::error::Result<()> {
     let mut hangups = signal(SignalKind::hangup())?;
     let reload = Arc::clone(reload);
-    tokio::spawn(async move {
+    tasks.spawn(async move {
         while hangups.recv().await.is_some() {
             reload.notify_one();
         }
