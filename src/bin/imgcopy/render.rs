@@ -118,7 +118,9 @@ pub(crate) fn failure(error: &Error) -> ExitCode {
 }
 
 pub(crate) fn interrupted(code: u8) -> ExitCode {
-    tell("interrupted: the destination's names are what they were; run again to go on");
+    tell(
+        "interrupted: each name stands for its old image or for the whole new one; run again to go on",
+    );
     ExitCode::from(code)
 }
 
