@@ -15,8 +15,10 @@ use super::{End, type_of};
 use crate::error::{Attempt as _, Error, ErrorKind, Result};
 use crate::image::{Descriptor, Digest, MediaType, Tag};
 
-/// The largest page, in bytes, and the most pages (S-17, S-20).
+/// The largest page and the largest list, in bytes, and the most pages (S-17, S-20). Three million
+/// tags fit.
 const PAGE_LIMIT: u64 = 8 << 20;
+const LIST_LIMIT: u64 = 64 << 20;
 const PAGES: usize = 10_000;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -30,9 +32,12 @@ struct Page {
     next: Option<String>,
 }
 
-/// Which pages were read.
+/// Which pages were read, and how many bytes they were.
 #[derive(Default)]
-struct Read(BTreeSet<String>);
+struct Read {
+    pages: BTreeSet<String>,
+    bytes: u64,
+}
 
 impl End {
     /// Every tag, in the registry's order. What is no tag is left out.
@@ -155,13 +160,18 @@ impl Page {
 impl Read {
     /// The page after this one. A list that leads in a circle is not a shorter list (S-20).
     fn after(&mut self, page: &Page, has_news: bool) -> Result<Option<Url>> {
-        self.0.insert(page.url.to_string());
+        self.pages.insert(page.url.to_string());
+        self.bytes += page.body.len() as u64;
         let Some(link) = &page.next else {
             return Ok(None);
         };
         let next = policy::next_page(&page.url, link)?;
-        if !has_news || self.0.contains(next.as_str()) || self.0.len() >= PAGES {
+        if !has_news || self.pages.contains(next.as_str()) || self.pages.len() >= PAGES {
             let what = "its pages bring nothing new and do not end, or there are too many";
+            return Err(Error::new(ErrorKind::Invalid, what));
+        }
+        if self.bytes > LIST_LIMIT {
+            let what = format!("the list is over the limit of {LIST_LIMIT} bytes");
             return Err(Error::new(ErrorKind::Invalid, what));
         }
         Ok(Some(next))
