@@ -50,7 +50,7 @@ pub(crate) fn lines(lines: &[String]) -> ExitCode {
 
 pub(crate) fn json(what: &impl Serialize) -> ExitCode {
     match serde_json::to_string_pretty(what) {
-        Ok(json) => line(&json),
+        Ok(json) => line(&harmless(&json)),
         Err(error) => failure(&Error::new(ErrorKind::Io, error.to_string())),
     }
 }
@@ -61,12 +61,31 @@ pub(crate) fn json_of_skopeo(what: &impl Serialize) -> ExitCode {
     let layout = PrettyFormatter::with_indent(b"    ");
     let written = what.serialize(&mut Serializer::with_formatter(&mut out, layout));
     match written {
-        Ok(()) => {
-            out.push(b'\n');
-            bytes(&out)
-        }
+        Ok(()) => line(&harmless(&String::from_utf8_lossy(&out))),
         Err(error) => failure(&Error::new(ErrorKind::Io, error.to_string())),
     }
+}
+
+/// Whether JSON may have a character as it is, but a terminal might act on it (S-46): DEL, the control
+/// characters of eight bits, and what changes the direction of text.
+pub(crate) fn is_active(letter: char) -> bool {
+    matches!(
+        letter,
+        '\u{7f}'..='\u{9f}' | '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2066}'..='\u{2069}'
+    )
+}
+
+/// The same JSON, with such characters escaped. They stand in strings only.
+fn harmless(json: &str) -> String {
+    let mut all = String::with_capacity(json.len());
+    for letter in json.chars() {
+        match is_active(letter) {
+            true => drop(write!(all, "\\u{:04x}", u32::from(letter))),
+            false => all.push(letter),
+        }
+    }
+    all
 }
 
 /// What `skopeo list-tags` prints; places without a repository leave that out.

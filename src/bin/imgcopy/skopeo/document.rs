@@ -9,6 +9,7 @@ use serde_json::Serializer;
 use serde_json::ser::PrettyFormatter;
 
 use super::told::Fatal;
+use crate::render::is_active;
 
 /// `skopeo inspect`. Lists and maps that nobody gave are `null`, as Go writes them.
 #[derive(Debug, Serialize)]
@@ -131,7 +132,8 @@ pub(super) fn go_time(text: &str) -> String {
     }
 }
 
-/// JSON as Go's encoder lays it out with 4 spaces: what HTML could take for markup is escaped.
+/// JSON as Go's encoder lays it out with 4 spaces: what HTML could take for markup is escaped, and
+/// unlike there what a terminal could act on (S-46).
 pub(super) fn go_json(what: &impl Serialize) -> Result<String, Fatal> {
     encoded(what, PrettyFormatter::with_indent(b"    "))
 }
@@ -152,7 +154,7 @@ fn encoded(
     // These letters stand in strings only.
     Ok(text.chars().fold(String::new(), |mut all, letter| {
         match letter {
-            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
+            letter if matches!(letter, '<' | '>' | '&') || is_active(letter) => {
                 let _ = write!(all, "\\u{:04x}", u32::from(letter));
             }
             other => all.push(other),
