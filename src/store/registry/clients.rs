@@ -155,13 +155,11 @@ impl Recipe {
     /// For another host than the registry.
     fn abroad(&self, verified: bool, private: bool) -> Result<ClientBuilder> {
         let builder = self.builder(verified)?.http1_only();
-        Ok(match private {
-            true => builder,
-            false => builder.dns_resolver(PublicOnly {
-                names: self.names.clone(),
-                except: self.proxies.clone(),
-            }),
-        })
+        Ok(builder.dns_resolver(PublicOnly {
+            names: self.names.clone(),
+            private,
+            except: self.proxies.clone(),
+        }))
     }
 
     fn builder(&self, verified: bool) -> Result<ClientBuilder> {

@@ -96,7 +96,7 @@ fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
 }
 
 /// Link-local addresses, unspecified ones, and what clouds use beside them.
-fn is_metadata(address: IpAddr) -> bool {
+pub(crate) fn is_metadata(address: IpAddr) -> bool {
     let v4 = match address {
         IpAddr::V4(address) => Some(address),
         IpAddr::V6(address) => embedded(address).or_else(|| compatible(address)),

@@ -18,7 +18,7 @@ use reqwest::Url;
 
 use crate::error::{Error, ErrorKind};
 
-pub(crate) use address::is_public;
+pub(crate) use address::{is_metadata, is_public};
 pub(crate) use location::{location, next_page, with_digest};
 pub(crate) use origin::{Origin, Scheme};
 pub(crate) use realm::realm;
