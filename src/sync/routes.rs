@@ -1,10 +1,11 @@
 //! From what is chosen to where it goes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
-use crate::image::Name;
+use crate::image::{Name, Tag};
 
-use super::config::{Entry, From, Problem, Target};
+use super::config::{Entry, From, Place, Problem, Target};
 use super::select;
 use super::shard::Shard;
 
@@ -23,7 +24,8 @@ pub struct Route {
 /// entry. With a shard, those targets only that it takes.
 ///
 /// # Errors
-/// Every target that two images would be written to, and every one that cannot be written down.
+/// Every target that two images would be written to, every one that cannot be written down, and every
+/// file that is called in two ways.
 pub fn routes(
     entries: &[Entry],
     chosen: &[Vec<select::Wanted>],
@@ -64,6 +66,7 @@ pub fn routes(
             }
         }
     }
+    problems.extend(one_file(entries, &taken));
     match problems.is_empty() {
         true => Ok(routes),
         false => Err(problems),
@@ -72,7 +75,7 @@ pub fn routes(
 
 /// A tag for templates, and a name at the source.
 struct Image {
-    tag: Option<crate::image::Tag>,
+    tag: Option<Tag>,
     name: Name,
 }
 
@@ -90,6 +93,35 @@ fn images(entry: &Entry, chosen: &[select::Wanted]) -> Vec<Image> {
             })
             .collect(),
     }
+}
+
+/// Whether the file system takes `A` and `a` for one name, as that of macOS does by default.
+const FOLDS_CASE: bool = cfg!(any(target_os = "macos", target_os = "windows"));
+
+/// Places that are told apart by their text, and are one file: each would replace what the other one
+/// wrote (S-55). An OCI directory holds what comes by either way, as long as the names differ.
+fn one_file(entries: &[Entry], taken: &BTreeMap<Target, usize>) -> Vec<Problem> {
+    let mut files: BTreeMap<PathBuf, &Place> = BTreeMap::new();
+    let mut names: BTreeMap<(PathBuf, &Tag), &Place> = BTreeMap::new();
+    let mut told = BTreeSet::new();
+    let mut problems = Vec::new();
+    for (target, position) in taken {
+        let place = &target.place;
+        let Some(file) = place.file(FOLDS_CASE) else {
+            continue;
+        };
+        let name = (file.clone(), &target.name);
+        let first = match (*files.entry(file).or_insert(place), place) {
+            (Place::OciDir(_), Place::OciDir(_)) => *names.entry(name).or_insert(place),
+            (first, _) => first,
+        };
+        if first != place && told.insert(place) {
+            let text = format!("{place} is the same file as {first}");
+            let at = entries.get(*position).map(|entry| entry.at.clone());
+            problems.extend(at.map(|at| Problem { at, text }));
+        }
+    }
+    problems
 }
 
 fn clash(entries: &[Entry], one: usize, other: usize, target: &Target) -> Option<Problem> {

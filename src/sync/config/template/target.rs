@@ -1,7 +1,7 @@
 //! Where an image goes, in full.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Component, PathBuf};
 
 use crate::image::{Name, Reference, Repository, Tag};
 
@@ -56,6 +56,31 @@ impl Place {
                 name,
             },
         }
+    }
+}
+
+impl Place {
+    /// The path by which a file system knows it, as far as the text tells: without `.` and `..`, and in
+    /// lower case where case is folded. Links are not looked at. `None` for a registry.
+    pub(crate) fn file(&self, folds_case: bool) -> Option<PathBuf> {
+        let (Place::OciDir(path) | Place::OciArchive(path) | Place::DockerArchive(path)) = self
+        else {
+            return None;
+        };
+        let mut file = PathBuf::new();
+        for part in path.components() {
+            match part {
+                Component::CurDir => {}
+                Component::ParentDir if file.file_name().is_some_and(|last| last != "..") => {
+                    file.pop();
+                }
+                Component::Normal(name) if folds_case => {
+                    file.push(name.to_string_lossy().to_lowercase());
+                }
+                other => file.push(other),
+            }
+        }
+        Some(file)
     }
 }
 

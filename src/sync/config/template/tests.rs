@@ -228,3 +228,31 @@ fn backups_are_named_by_tag_and_time() {
         assert!(error.contains(why), "{bad}: {error}");
     }
 }
+
+#[test]
+fn s55_paths_that_lead_to_one_file_are_known() {
+    let file = |path: &str, folds| Place::OciArchive(path.into()).file(folds).unwrap();
+    for same in [
+        "./a/b.tar",
+        "a//b.tar",
+        "a/./b.tar",
+        "x/../a/b.tar",
+        "a/x/../b.tar",
+    ] {
+        assert_eq!(file(same, false), file("a/b.tar", false), "{same}");
+    }
+    for other in [
+        "../a/b.tar",
+        "/a/b.tar",
+        "A/b.tar",
+        "a/b",
+        "../../a/b.tar",
+        "x/../../a/b.tar",
+    ] {
+        assert_ne!(file(other, false), file("a/b.tar", false), "{other}");
+    }
+    assert_ne!(file("../a", false), file("../../a", false));
+    assert_eq!(file("A/b.Tar", true), file("a/B.tar", true));
+    let registry = Place::Registry("r.example/a".parse().unwrap());
+    assert_eq!(registry.file(true), None);
+}
