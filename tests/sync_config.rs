@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+use std::fmt::Write as _;
 use std::process::Command;
 
 fn imgcopy() -> Command {
@@ -146,4 +147,34 @@ fn the_schema_is_json_that_knows_the_keys() {
         schema["properties"]["defaults"]["properties"]["change"]["default"],
         "update"
     );
+}
+
+#[test]
+fn s24_a_file_that_blows_up_is_refused_by_whatever_reads_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("sync.yaml").display().to_string();
+    // Nine lines, each of which stands for nine of the line before; one long text many times; and
+    // brackets without end.
+    let mut laughs = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x]\n");
+    for n in 1..10 {
+        let nine = vec![format!("*a{}", n - 1); 9].join(", ");
+        writeln!(laughs, "a{n}: &a{n} [{nine}]").unwrap();
+    }
+    let many = vec!["*a"; 60_000].join(", ");
+    let square = format!("a: &a {}\nb: [{many}]\n", "x".repeat(100_000));
+    let deep = "[".repeat(100_000);
+    let commands: [&[&str]; 4] = [
+        &["config", "--check", &file],
+        &["sync", &file],
+        &["config", "--from", "skopeo", &file],
+        &["config", "--from", "dregsy", &file],
+    ];
+    for bomb in [&laughs, &square, &deep] {
+        std::fs::write(&file, bomb).unwrap();
+        for args in commands {
+            let (out, told, code) = run(args);
+            assert!(matches!(code, Some(1 | 64)), "{args:?}: {code:?} {told}");
+            assert!(out.is_empty() && told.len() < 3000, "{args:?}: {told}");
+        }
+    }
 }

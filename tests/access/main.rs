@@ -6,6 +6,7 @@
 mod support;
 
 mod bearer;
+mod canary;
 mod helpers;
 mod login;
 mod mirrors;

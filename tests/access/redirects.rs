@@ -1,11 +1,16 @@
 //! Where reading is sent on to, and what goes along (S-30 to S-32, S-36, S-43).
 
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use imgcopy::error::ErrorKind;
 use imgcopy::store::registry::Options;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use serde_json::json;
 
 use crate::support::registry::{
-    Action, Auth, Fault, OCI_MANIFEST, Options as Kind, Registry, Response, Server, Tls,
+    Action, Auth, Fault, Flaw, OCI_MANIFEST, Options as Kind, Registry, Response, Server, Tls,
     TokenRules, descriptor,
 };
 use crate::support::{noise, tempdir};
@@ -159,6 +164,67 @@ fn s32_a_redirect_leads_to_no_metadata_service_and_out_of_no_tls() {
                 .then(Action::redirect(target)),
         );
         fails(read(&at(&registry), me()), ErrorKind::Denied, &[]);
+    }
+}
+
+/// Says that every name is this machine; but if told so, from its second question on, that the registry
+/// is at an address that everybody can reach.
+struct Rebinding {
+    is_public: bool,
+    cdn: [u8; 4],
+    asked: AtomicUsize,
+}
+
+impl Resolve for Rebinding {
+    fn resolve(&self, name: Name) -> Resolving {
+        let again = || self.asked.fetch_add(1, Ordering::SeqCst) > 0;
+        let address = match name.as_str() {
+            "cdn.test" => self.cdn,
+            _ if again() && self.is_public => [8, 8, 8, 8],
+            _ => [127, 0, 0, 1],
+        };
+        let found = std::iter::once(SocketAddr::from((address, 0)));
+        Box::pin(async move { Ok(Box::new(found) as Addrs) })
+    }
+}
+
+#[test]
+fn s32_s33_what_a_name_leads_to_counts_and_not_how_it_looks() {
+    let near = Server::start(|_| Response::new(200));
+    let there = format!("https://cdn.test:{}/x", near.port());
+    let challenge = format!("Bearer realm=\"{there}\",service=\"x\"");
+    let asks = Response::error(401, "UNAUTHORIZED", "x").with("WWW-Authenticate", challenge);
+    let (here, metadata) = ([127, 0, 0, 1], [169, 254, 169, 254]);
+    // A registry that is itself near may lead to what is near, but not to a cloud's metadata.
+    for (is_public, cdn, refused) in [
+        (true, here, true),
+        (false, here, false),
+        (false, metadata, true),
+    ] {
+        for action in [Action::redirect(&there), Action::Answer(asks.clone())] {
+            let tls = Tls::flawed(Flaw::WrongName);
+            let registry = Registry::with(Kind {
+                tls: Some(tls.clone()),
+                ..Kind::default()
+            });
+            registry.fail(Fault::on("GET", "/manifests/").always().then(action));
+            let home = tempdir();
+            std::fs::write(home.path().join("ca.crt"), tls.authority.pem()).unwrap();
+            let mut options = me();
+            options.certificates = Some(home.path().to_path_buf());
+            options.trusted_realms = vec![format!("cdn.test:{}", near.port())];
+            options.resolver = Some(Arc::new(Rebinding {
+                is_public,
+                cdn,
+                asked: AtomicUsize::new(0),
+            }));
+            let from = format!("docker://elsewhere.test:{}/{REPO}:1", registry.port());
+            let before = near.connections();
+            let error = read(&from, options).unwrap_err();
+            let told = crate::support::told(&error);
+            assert_eq!(told.contains("no public address"), refused, "{told}");
+            assert_eq!(near.connections() == before, refused, "{told}");
+        }
     }
 }
 

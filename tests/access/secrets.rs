@@ -1,22 +1,22 @@
 //! What is printed: no secret at any verbosity (S-40), nothing that moves a cursor (S-46, S-47).
 
 use crate::support::registry::{
-    Action, Auth, Fault, Form, Image, Options as Kind, Registry, Response, Server, TokenRules,
-    TokenServer,
+    Action, Auth, Fault, Form, Image, OCI_MANIFEST, Options as Kind, Registry, Response, Server,
+    TokenRules, TokenServer, descriptor,
 };
 use crate::support::{Run, command, tempdir};
 use crate::{REPO, at};
 
-const PASSWORD: &str = "CANARY-password";
+pub(crate) const PASSWORD: &str = "CANARY-password";
 
-struct Place {
-    registry: Registry,
+pub(crate) struct Place {
+    pub(crate) registry: Registry,
     tokens: TokenServer,
     store: Server,
 }
 
 /// A registry whose blobs are behind signed URLs, and which sets cookies.
-fn place() -> Place {
+pub(crate) fn place() -> Place {
     let tokens = TokenServer::start(TokenRules::login("me", PASSWORD));
     let registry = Registry::with(Kind {
         auth: Auth::Bearer(tokens.issuer()),
@@ -72,6 +72,20 @@ impl Place {
             .args(arguments);
         let run = Run::of(&mut command);
         assert!(!run.stderr.contains("panicked"), "{}", run.stderr);
+        assert!(run.code.is_some(), "{}", run.stderr);
+        assert!(
+            run.stderr.contains("answered"),
+            "the debug log is there: {}",
+            run.stderr
+        );
+        self.is_not_told(&run.stdout);
+        self.is_not_told(&run.stderr);
+        run
+    }
+
+    /// Panics if a text holds what must not be told, or what was sent to a server as a secret.
+    #[track_caller]
+    pub(crate) fn is_not_told(&self, text: &str) {
         let servers: [&Server; 3] = [&self.registry, &self.tokens, &self.store];
         let mut secrets = vec!["CANARY".to_string()];
         for request in servers.iter().flat_map(|server| server.log()) {
@@ -80,22 +94,13 @@ impl Place {
                 secrets.push(secret.to_string());
             }
         }
-        assert!(run.code.is_some(), "{}", run.stderr);
-        assert!(
-            run.stderr.contains("answered"),
-            "the debug log is there: {}",
-            run.stderr
-        );
-        for text in [&run.stdout, &run.stderr] {
-            for secret in &secrets {
-                assert!(!text.contains(secret.as_str()), "{secret}: {text}");
-            }
+        for secret in &secrets {
+            assert!(!text.contains(secret.as_str()), "{secret}: {text}");
         }
-        run
     }
 }
 
-const CREDS: &str = "me:CANARY-password";
+pub(crate) const CREDS: &str = "me:CANARY-password";
 
 #[test]
 fn s40_no_secret_is_printed_when_all_is_well() {
@@ -151,7 +156,7 @@ fn s40_no_secret_is_printed_when_all_is_well() {
 }
 
 /// Ways in which a copy may fail, each with something secret in what the servers say.
-const WAYS: [fn(&Place); 8] = [
+pub(crate) const WAYS: [fn(&Place); 8] = [
     |place| {
         let body =
             "<Error><Code>AccessDenied</Code><StringToSign>CANARY-sign</StringToSign></Error>";
@@ -271,6 +276,60 @@ fn s46_what_a_registry_says_moves_no_cursor() {
             assert_ne!(run.code, Some(0));
             is_harmless(&run.stdout);
             is_harmless(&run.stderr);
+        }
+    }
+}
+
+#[test]
+fn s46_what_an_image_says_moves_no_cursor() {
+    let registry = Registry::start();
+    let config = serde_json::json!({
+        "architecture": EVIL, "os": "linux", "author": EVIL, "created": EVIL,
+        "config": { "Labels": { EVIL: EVIL }, "Env": [EVIL], "Cmd": [EVIL], "User": EVIL },
+        "rootfs": { "type": "layers", "diff_ids": [] },
+        "history": [{ "created_by": EVIL, "comment": EVIL, "empty_layer": true }],
+    });
+    let config = config.to_string();
+    registry.add_blob(REPO, config.clone());
+    let kind = "application/vnd.oci.image.config.v1+json";
+    let manifest = serde_json::json!({
+        "schemaVersion": 2, "mediaType": OCI_MANIFEST, "artifactType": "a/b", "layers": [],
+        "config": descriptor(kind, config.as_bytes()), "annotations": { EVIL: EVIL },
+    });
+    let image = registry.add_manifest(REPO, OCI_MANIFEST, manifest.to_string(), None);
+    registry.add_index(REPO, "1", &[(EVIL, &image)]);
+    registry.set_tag(REPO, "2", &image);
+    let home = tempdir();
+    let to = format!("oci:{}:1", home.path().join("out").display());
+    let one = format!("docker://{}/{REPO}:2", registry.host());
+    for arguments in [
+        vec!["inspect", &at(&registry)],
+        vec!["inspect", &at(&registry), "--format", "json"],
+        vec!["inspect", &one],
+        vec!["inspect", &one, "--format", "json"],
+        vec!["skopeo", "inspect", &one],
+        vec!["skopeo", "inspect", "--config", &one],
+        vec!["plan", &one, &to],
+        vec!["plan", &one, &to, "--format", "json"],
+        vec![
+            "copy",
+            &at(&registry),
+            &to,
+            "--platform",
+            "linux/none",
+            "--debug",
+        ],
+        vec!["copy", &at(&registry), &to, "--debug"],
+        vec!["verify", &one],
+    ] {
+        let run = Run::of(command().args(&arguments));
+        assert!(!run.stdout.contains("panicked") && run.code.is_some());
+        is_harmless(&run.stdout);
+        is_harmless(&run.stderr);
+        // A program that reads it gets what is there.
+        let json: Option<serde_json::Value> = serde_json::from_str(&run.stdout).ok();
+        if let Some(labels) = json.as_ref().and_then(|json| json.get("Labels")) {
+            assert_eq!(labels[EVIL], EVIL, "{arguments:?}");
         }
     }
 }

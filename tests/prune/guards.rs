@@ -1,9 +1,10 @@
 //! What keeps everything.
 
 use imgcopy::sync::report::{Saved, Status};
+use serde_json::json;
 
 use crate::Mirror;
-use crate::support::registry::{Action, Fault};
+use crate::support::registry::{Action, Fault, Response};
 
 const DELETE: &str = "{mode: delete, max: 50%}";
 const BEFORE: [&str; 4] = ["old", "v1", "v2", "v3"];
@@ -128,6 +129,37 @@ fn nothing_goes_when_a_page_of_the_list_is_lost() {
     let night = mirror.night(&mirror.file(DELETE), &[]).ends(3);
     night.is("app", Status::Skipped, "could not be asked for its tags");
     deletes_nothing(&mirror);
+}
+
+#[test]
+fn s16_a_list_that_is_empty_or_shrank_deletes_nothing() {
+    let full = ["v1", "v2", "v3"];
+    let lists = [
+        (json!({ "name": "source/app", "tags": null }), false),
+        (json!({ "name": "source/app", "tags": [] }), false),
+        (json!({}), false),
+        // The first page, and nothing that tells of a second one; an older list, from a cache.
+        (json!({ "name": "source/app", "tags": ["v1"] }), true),
+        (json!({ "name": "source/app", "tags": ["v0"] }), true),
+    ];
+    for (list, is_a_list) in lists {
+        let mirror = Mirror::with(&[]);
+        mirror.registry.add_image("source/app", "v0", &[100], 1);
+        let answer = Action::Answer(Response::json(200, &list));
+        let stale = Fault::on("GET", "/source/app/tags/list").always();
+        mirror.registry.fail(stale.then(answer));
+        let night = mirror.night(&mirror.file("{mode: delete}"), &[]);
+        if is_a_list {
+            night.is("app", Status::Skipped, "`prune.max` allows 1");
+            assert!(night.run.stderr.contains("prune.max"));
+        } else {
+            assert!(night.run.code != Some(0), "{list}: {}", night.run.stderr);
+        }
+        deletes_nothing(&mirror);
+        for tag in full {
+            assert!(mirror.tags("copy/app").contains(&tag.to_string()), "{list}");
+        }
+    }
 }
 
 #[test]

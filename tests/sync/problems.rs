@@ -122,3 +122,37 @@ fn a_report_that_has_no_form_is_refused_before_the_night_begins() {
     assert!(ran.stderr.contains("night.txt"), "{}", ran.stderr);
     assert_eq!(there.log().len(), 0);
 }
+
+/// Each would be written in one piece, and the second would take the place of the first.
+#[test]
+fn s55_one_file_that_is_called_in_two_ways_is_refused() {
+    let here = source();
+    let to = |first: &str, second: &str| {
+        let entries = [
+            entry(&repo(&here, REPO), "\"1.0\"", first, ""),
+            entry(&repo(&here, "b/app"), "\"*\"", second, ""),
+        ];
+        Night::of(&entries.concat())
+    };
+    for (first, second) in [
+        ("oci-archive:out/all.tar:x", "oci-archive:./out/all.tar:y"),
+        (
+            "oci-archive:out/all.tar:x",
+            "oci-archive:out/z/../all.tar:y",
+        ),
+        ("oci-archive:out/all.tar:x", "docker-archive:out/all.tar:y"),
+        ("oci:all:x", "oci-archive:all:y"),
+        ("oci:all:x", "oci:./all:x"),
+    ] {
+        let night = to(first, second);
+        let told = night.is_wrong();
+        assert!(told.contains("is the same file as"), "{told}");
+        assert!(!night.at("out").exists() && !night.at("all").exists());
+    }
+    let night = to("oci:out/all:x", "oci:out/./z/../all:y");
+    night.runs();
+    assert_eq!(
+        crate::support::assert_whole(&night.at("out/all")),
+        ["x", "y"]
+    );
+}

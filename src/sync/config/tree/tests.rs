@@ -125,7 +125,7 @@ fn what_is_no_single_document_is_told() {
 }
 
 #[test]
-fn bombs_do_not_go_off() {
+fn s24_bombs_do_not_go_off() {
     // Each line stands for ten of the line before: a billion at the end.
     let mut laughs = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
     for n in 1..9 {
