@@ -2,6 +2,8 @@
 //! and what a crash or a bad disk left of a blob is not taken for it (S-08).
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+#[path = "crash/archives.rs"]
+mod archives;
 mod support;
 
 use std::fs::{self, File, FileTimes};

@@ -3,11 +3,12 @@
 use std::fs::{File, Permissions};
 use std::io::{self, Write};
 use std::os::fd::AsFd as _;
-use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::FileType;
+use rustix::fs::{FileType, Mode, OFlags};
 use tempfile::NamedTempFile;
+use tracing::debug;
 
 use super::tar::Out;
 use crate::error::{Attempt as _, Error, ErrorKind, Result};
@@ -82,13 +83,8 @@ impl Target {
         Ok(match self {
             Target::New(path) | Target::Old(path) => {
                 let parent = parent(path);
-                let made = tempfile::Builder::new()
-                    .prefix(".imgcopy-")
-                    .suffix(".tar")
-                    .permissions(Permissions::from_mode(0o666))
-                    .tempfile_in(parent);
                 let what = || format!("cannot make a file in {}", parent.display());
-                Out::File(made.attempting(what)?)
+                Out::File(unfinished(parent).attempting(what)?)
             }
             Target::Pipe(path) => Out::Stream(Box::new(File::options().write(true).open(path)?)),
             Target::Stdout => {
@@ -121,6 +117,56 @@ impl Target {
             _ => Ok(()),
         }
     }
+}
+
+/// How the names of files begin and end that are not whole yet.
+const UNFINISHED: (&str, &str) = (".imgcopy-", ".tar");
+
+/// A file without its name, locked while its writer lives. What writers left that were killed goes
+/// first, since it may be as large as the archive (F-91).
+fn unfinished(directory: &Path) -> io::Result<NamedTempFile> {
+    loop {
+        let made = tempfile::Builder::new()
+            .prefix(UNFINISHED.0)
+            .suffix(UNFINISHED.1)
+            .permissions(Permissions::from_mode(0o666))
+            .tempfile_in(directory)?;
+        // Where there are no locks, nobody can tell who lives, and nothing is swept.
+        let _unlocked = made.as_file().lock();
+        let own = made.as_file().metadata()?;
+        // Before it was locked, somebody may have taken it for a dead writer's.
+        if own.nlink() > 0 {
+            sweep(directory, own.uid());
+            return Ok(made);
+        }
+    }
+}
+
+/// Removes a user's files that nobody finishes any more. What cannot be looked at stays.
+fn sweep(directory: &Path, user: u32) {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    for entry in entries {
+        let name = entry.file_name();
+        let is_unfinished = name
+            .to_str()
+            .is_some_and(|name| name.starts_with(UNFINISHED.0) && name.ends_with(UNFINISHED.1));
+        if is_unfinished && remove_if_dead(&entry.path(), user).is_ok() {
+            debug!(file = %entry.path().display(), "swept what a dead writer left");
+        }
+    }
+}
+
+/// Removes a file unless its writer lives. Nothing is followed or waited for: the directory may be one
+/// that everybody can write to.
+fn remove_if_dead(path: &Path, user: u32) -> io::Result<()> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
+    let metadata = file.metadata()?;
+    if !metadata.is_file() || metadata.uid() != user {
+        return Err(io::ErrorKind::PermissionDenied.into());
+    }
+    file.try_lock().map_err(|_| io::ErrorKind::ResourceBusy)?;
+    std::fs::remove_file(path)
 }
 
 fn parent(path: &Path) -> &Path {
