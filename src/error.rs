@@ -173,6 +173,9 @@ impl Error {
 
 /// The operating system's text without Rust's "(os error 2)".
 fn plain(error: &io::Error) -> String {
+    if rustix::io::Errno::from_io_error(error) == Some(rustix::io::Errno::MFILE) {
+        return "too many files are open: raise the limit (ulimit -n)".to_string();
+    }
     let text = error.to_string();
     match text.rfind(" (os error ") {
         Some(at) => text.get(..at).unwrap_or(&text).to_string(),
