@@ -6,6 +6,8 @@
     clippy::print_stderr
 )]
 
+#[path = "disk/places.rs"]
+mod places;
 mod support;
 
 use std::fs;

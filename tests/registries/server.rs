@@ -13,13 +13,17 @@ use tempfile::TempDir;
 use crate::support::registry::soon;
 use crate::support::{Run, has_peer, tempdir};
 
+/// The file that says how distribution is set up, in its directory.
+const CONFIG: &str = "config.yml";
+
 /// A registry on a port of 127.0.0.1 that the system chose.
 pub(crate) struct Server {
     process: Child,
+    command: Command,
     host: String,
     log: Arc<Mutex<String>>,
     /// Its data, which goes with it.
-    _home: TempDir,
+    home: TempDir,
 }
 
 /// How distribution is set up, beyond what every test needs.
@@ -80,7 +84,7 @@ impl Server {
             config["http"]["tls"] = tls;
         }
         // Its YAML is a superset of JSON.
-        let file = home.path().join("config.yml");
+        let file = home.path().join(CONFIG);
         std::fs::write(&file, config.to_string()).unwrap();
         let mut command = Command::new(program);
         command
@@ -90,31 +94,38 @@ impl Server {
         Self::start(command, home)
     }
 
-    /// Waits until it says where it listens.
     fn start(mut command: Command, home: TempDir) -> Self {
         command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        let mut process = command.spawn().unwrap();
-        let log = Arc::new(Mutex::new(String::new()));
-        let (said, saying) = channel();
-        read_on(process.stdout.take().unwrap(), said.clone(), log.clone());
-        read_on(process.stderr.take().unwrap(), said, log.clone());
-        let host = match saying.recv_timeout(Duration::from_mins(1)) {
-            Ok(host) => host,
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-                let _ = process.kill();
-                let _ = process.wait();
-                panic!("{command:?} does not listen:\n{}", log.lock().unwrap());
-            }
-        };
+        let log = Arc::default();
+        let (process, host) = listening(&mut command, &log);
         Self {
             process,
+            command,
             host,
             log,
-            _home: home,
+            home,
         }
+    }
+
+    /// Ends it as the kernel would that needs the memory: nothing is finished, nothing told.
+    #[allow(dead_code, reason = "not every test program kills")]
+    pub(crate) fn kill(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+
+    /// Starts distribution again after a kill, on the same port and with the same data.
+    #[allow(dead_code, reason = "not every test program kills")]
+    pub(crate) fn start_again(&mut self) {
+        let file = self.home.path().join(CONFIG);
+        let config = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, config.replace("127.0.0.1:0", &self.host)).unwrap();
+        let (process, host) = listening(&mut self.command, &self.log);
+        self.process = process;
+        assert_eq!(host, self.host);
     }
 
     /// `127.0.0.1:41234`
@@ -133,7 +144,7 @@ impl Server {
     }
 
     /// How many requests of a method, with `part` in the address, distribution logged with `status`.
-    fn requests(&self, method: &str, part: &str, status: u16) -> usize {
+    pub(crate) fn requests(&self, method: &str, part: &str, status: u16) -> usize {
         let log = self.log();
         let begin = format!("\"{method} ");
         let is_it = |line: &&str| {
@@ -160,6 +171,22 @@ impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
+    }
+}
+
+/// Starts a server and waits until it says where it listens.
+fn listening(command: &mut Command, log: &Arc<Mutex<String>>) -> (Child, String) {
+    let mut process = command.spawn().unwrap();
+    let (said, saying) = channel();
+    read_on(process.stdout.take().unwrap(), said.clone(), log.clone());
+    read_on(process.stderr.take().unwrap(), said, log.clone());
+    match saying.recv_timeout(Duration::from_mins(1)) {
+        Ok(host) => (process, host),
+        Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+            let _ = process.kill();
+            let _ = process.wait();
+            panic!("{command:?} does not listen:\n{}", log.lock().unwrap());
+        }
     }
 }
 
