@@ -27,6 +27,34 @@ fn in_chunks(size: usize, to: Kind) -> Pair {
     pair
 }
 
+/// Requests with a body above a limit, which a proxy refuses.
+fn above(limit: usize) -> Fault {
+    let large = Fault::on("*", "/blobs/uploads/").when(move |request| {
+        let length = request.header("content-length").unwrap_or("0");
+        length.parse::<usize>().unwrap() > limit
+    });
+    large.always().then(Action::status(413))
+}
+
+#[test]
+fn f64_chunks_become_as_small_as_a_proxy_wants_them() {
+    let pair = Pair::new(&[10 * MIB]);
+    let refused = pair.to.fail(above(MIB));
+    pair.arrived(&pair.copy());
+    // In one piece, and by 8, 4 and 2 MiB.
+    assert_eq!(refused.count(), 4);
+    let patches = pair.to.requests("PATCH", "");
+    let taken = patches.iter().filter(|patch| patch.status == 202);
+    assert_eq!(taken.count(), pair.size(0).div_ceil(MIB));
+
+    // There is an end to it.
+    let pair = Pair::new(&[10 * MIB]);
+    let refused = pair.to.fail(above(100_000));
+    fails(pair.copy(), ErrorKind::Denied, "413");
+    assert!(refused.count() <= 7, "{}", refused.count());
+    pair.unchanged();
+}
+
 #[test]
 fn f70_a_chunk_at_the_wrong_place_begins_the_upload_anew() {
     let pair = in_chunks(10 * MIB, Kind::default());

@@ -35,6 +35,22 @@ fn f64_layers_above_a_proxys_limit_of_size_go_in_chunks() {
 }
 
 #[test]
+fn f64_chunks_become_as_small_as_the_proxy_wants_them() {
+    let Some(server) = Server::debian() else {
+        return;
+    };
+    // nginx's own limit is a mebibyte.
+    let Some(nginx) = Nginx::before(server.host(), "") else {
+        return;
+    };
+    let (start, digest) = image(&[5_000_000, 3_000_000]);
+    copy(&at(&start.host(), "1"), &at(&nginx.host(), "1"), &[]).ok();
+    assert_whole(server.host(), "1", &digest, &mut BTreeSet::new());
+    // In one piece, and by 8, 4 and 2 MiB, of both layers at worst.
+    assert!((4..=8).contains(&nginx.all(413)), "{}", nginx.log());
+}
+
+#[test]
 fn buffers_of_a_proxy_change_nothing() {
     let Some(server) = Server::debian() else {
         return;

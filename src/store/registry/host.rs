@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -44,6 +44,8 @@ type Turn = Arc<tokio::sync::Mutex<()>>;
 pub(super) struct Learnt {
     /// It takes blobs in chunks only.
     pub(super) wants_chunks: AtomicBool,
+    /// How large chunks may be, in bytes; 0 if it has refused none for its size.
+    pub(super) largest_chunk: AtomicU64,
     /// It gave wrong bytes where it was asked for a part of a blob: no parts are asked for.
     pub(super) no_ranges: AtomicBool,
     /// What each of its repositories surely holds, because it said so or took it from us.

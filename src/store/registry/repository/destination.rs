@@ -110,7 +110,12 @@ impl Destination for Registry {
             return Ok(descriptor);
         }
         let session = locked(&self.sessions).remove(&descriptor.digest);
-        let upload = Upload { end, blob, session };
+        let upload = Upload {
+            end,
+            blob,
+            session,
+            chunk: None,
+        };
         let what = || format!("cannot write {} to {self}", descriptor.digest);
         upload.run().await.attempting(what)?;
         Ok(descriptor)

@@ -39,6 +39,8 @@ pub(super) use session::{Mounted, Session, mount};
 const CHUNK: u64 = 8 << 20;
 /// A chunk is held in memory, so no registry gets larger ones.
 const LARGEST_CHUNK: u64 = 64 << 20;
+/// Below this there is no use in trying smaller ones: nginx's own limit is twice as much.
+const SMALLEST_CHUNK: u64 = 512 << 10;
 /// GHCR takes no more than this in one PATCH.
 const GHCR_CHUNK: u64 = 4 << 20;
 
@@ -62,6 +64,8 @@ pub(super) struct Upload<'e> {
     pub(super) blob: Blob,
     /// A session that a mount left open.
     pub(super) session: Option<Session>,
+    /// How large the chunks of the last try were, if it was made in chunks that may be smaller.
+    pub(super) chunk: Option<u64>,
 }
 
 impl Upload<'_> {
@@ -93,6 +97,9 @@ impl Upload<'_> {
                 verdict = Verdict::Chunked;
             }
             if verdict == Verdict::Chunked {
+                if self.takes_smaller_chunks() {
+                    continue;
+                }
                 self.learn_chunks(true);
             }
             match backoff.next(&signal, &verdict) {
@@ -107,6 +114,34 @@ impl Upload<'_> {
     fn learn_chunks(&self, wants: bool) {
         let wants_chunks = &self.end.host.learnt.wants_chunks;
         wants_chunks.store(wants, Ordering::Relaxed);
+    }
+
+    /// Whether it was a chunk that was too large, and smaller ones are worth a try: proxies have limits
+    /// of their own, and nginx takes a mebibyte unless it is told otherwise.
+    fn takes_smaller_chunks(&mut self) -> bool {
+        let Some(refused) = self.chunk.take().filter(|size| *size > SMALLEST_CHUNK) else {
+            return false;
+        };
+        let largest = &self.end.host.learnt.largest_chunk;
+        // Others may have found out more meanwhile.
+        let known = largest.load(Ordering::Relaxed);
+        if known == 0 || known >= refused {
+            largest.store(refused / 2, Ordering::Relaxed);
+        }
+        true
+    }
+
+    /// How large the chunks of a session are, in bytes; at most as large as the last that was refused.
+    fn chunk_size(&self, session: &Session) -> u64 {
+        let usual = match self.end.host.registry.as_str() {
+            "ghcr.io" => GHCR_CHUNK,
+            _ => CHUNK,
+        };
+        let usual = match self.end.host.learnt.largest_chunk.load(Ordering::Relaxed) {
+            0 => usual,
+            largest => usual.min(largest),
+        };
+        session.least.unwrap_or(0).max(usual).min(LARGEST_CHUNK)
     }
 
     /// Whether the blob got there although no answer did.
@@ -181,16 +216,14 @@ impl Upload<'_> {
 
     /// PATCH by PATCH, then an empty PUT.
     async fn in_chunks(
-        &self,
+        &mut self,
         session: &mut Session,
         first: Option<Bytes>,
         mut pieces: Pieces,
     ) -> Result<(), Failed> {
-        let usual = match self.end.host.registry.as_str() {
-            "ghcr.io" => GHCR_CHUNK,
-            _ => CHUNK,
-        };
-        let size = session.least.unwrap_or(0).max(usual).min(LARGEST_CHUNK);
+        let size = self.chunk_size(session);
+        // The registry wants them as large: smaller ones are not to be tried.
+        self.chunk = Some(size).filter(|size| session.least.is_none_or(|least| least < *size));
         let size = usize::try_from(size).unwrap_or(usize::MAX);
         let mut chunk = BytesMut::from(first.unwrap_or_default().as_ref());
         let mut offset = 0;
