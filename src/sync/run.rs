@@ -1,15 +1,16 @@
 //! A run: everything that is wanted, each image as soon as its turn comes, and what failed once more.
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::sync::OnceCell;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::image::Tag;
 use crate::store::archive::{Kind, NewArchive};
 use crate::store::{Destination, Source, Store, locked};
@@ -229,7 +230,7 @@ impl Run<'_> {
             // Large: boxed when its turn has come, so that thousands of routes that wait are small.
             Box::pin(self.ask(way)).await
         };
-        let asked = asked.await;
+        let asked = unless_it_panics(asked).await;
         let mut ended = Ended::new(way, begun.elapsed());
         match asked {
             Ok(asked) => {
@@ -252,7 +253,7 @@ impl Run<'_> {
             let brought = Box::pin(self.bring(way, asked, leader));
             self.health.copy(&from, &to, brought).await
         };
-        let copied = copied.await;
+        let copied = unless_it_panics(copied).await;
         let mut ended = Ended::new(way, begun.elapsed());
         ended.note(asked);
         match copied {
@@ -346,6 +347,18 @@ impl Way<'_> {
     pub(super) fn opens(&self, store: Arc<dyn Store>) {
         locked(&self.opened).push(store);
     }
+}
+
+/// A defect that one image meets is the failure of that image: the others go on.
+async fn unless_it_panics<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    // What it has half changed, if anything, is behind locks that say so or its own.
+    let ended = AssertUnwindSafe(work).catch_unwind().await;
+    ended.unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<&str>().map(ToString::to_string);
+        let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+        let what = format!("imgcopy has a defect: {}", text.unwrap_or_default());
+        Err(Error::new(ErrorKind::Io, what))
+    })
 }
 
 /// Whether others can read what was just written there. An archive is not there until the end.

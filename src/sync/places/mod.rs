@@ -50,6 +50,11 @@ impl Places {
         })
     }
 
+    /// Places whose registries the caller reaches in a way of their own.
+    pub fn of(registries: Arc<Registries>) -> Self {
+        Self { registries }
+    }
+
     /// All registries, for whatever else there is to be asked of them, and for what was.
     pub fn registries(&self) -> &Arc<Registries> {
         &self.registries
