@@ -5,6 +5,7 @@ mod cache;
 mod choices;
 mod commands;
 mod config;
+mod descriptors;
 mod failures;
 mod jobs;
 mod listen;
@@ -47,6 +48,7 @@ const GRACE: Duration = Duration::from_millis(1500);
 const LOOK: Duration = Duration::from_millis(5);
 
 fn main() -> ExitCode {
+    descriptors::allow_all();
     if let Some(args) = skopeo::asked(std::env::args_os()) {
         return match skopeo::Cli::parse_from(args) {
             Ok(cli) => {

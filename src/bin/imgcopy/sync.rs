@@ -15,6 +15,7 @@ use imgcopy::sync::{self, Ended as Synced, How, Lock, Only, Places, Shard, Stop,
 
 use crate::commands::{Ended, Failure};
 use crate::config::wrong;
+use crate::descriptors::Reserve;
 use crate::patience::{Patience, duration};
 use crate::render;
 
@@ -119,10 +120,12 @@ pub(crate) async fn sync(args: Box<SyncArgs>, stop: Stop) -> Ended {
             told_of(told);
         }
     };
+    let reserve = Reserve::new();
     let report = match sync::sync(&config, &places, &how, &told).await? {
         Synced::Problems(problems) => return Ok(wrong(&problems)),
         Synced::Run(report) => report,
     };
+    drop(reserve);
     for file in &args.report {
         report
             .write(file)
