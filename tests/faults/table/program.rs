@@ -1,5 +1,6 @@
 //! The two programs that are put through the table, and what a run of one gives.
 
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -75,6 +76,7 @@ impl Ran {
     }
 
     /// What a run gave; where, how often and what else is for the caller to say.
+    #[allow(clippy::needless_pass_by_value)]
     pub(crate) fn of(run: Run, left: Left) -> Self {
         Self {
             code: run.code,
@@ -125,7 +127,9 @@ impl Program {
         let begun = Instant::now();
         let code = loop {
             if let Some(status) = child.try_wait().unwrap() {
-                break status.code();
+                // As a shell tells it.
+                let by_signal = || status.signal().map(|signal| 128 + signal);
+                break status.code().or_else(by_signal);
             }
             if begun.elapsed() > self.limit() {
                 child.kill().unwrap();
@@ -145,4 +149,17 @@ impl Program {
         }
         run
     }
+}
+
+/// A command that is run by another one, whose last arguments it becomes.
+pub(crate) fn under(outer: &[String], command: &Command) -> Command {
+    let mut all = Command::new(&outer[0]);
+    all.args(&outer[1..]).arg(command.get_program());
+    all.args(command.get_args()).env_clear();
+    all.envs(
+        command
+            .get_envs()
+            .filter_map(|(name, value)| Some((name, value?))),
+    );
+    all
 }

@@ -8,8 +8,8 @@ use std::sync::Mutex;
 use tempfile::TempDir;
 
 use super::Left;
-use super::program::{Program, Ran};
-use crate::support::registry::{Fault, Hits, Options as Kind};
+use super::program::{Program, Ran, under};
+use crate::support::registry::{Fault, Hits, Options as Kind, digest};
 use crate::support::{assert_whole, tempdir, tree};
 use crate::{FROM, Pair, TO, at};
 
@@ -48,8 +48,14 @@ pub(crate) struct Scene {
     wanted: Vec<String>,
     /// Where the image comes from, if not from the registry.
     source: Option<String>,
+    /// How skopeo calls the same place, if otherwise.
+    skopeos_source: Option<String>,
     /// Where it goes, if not to the registry.
     directory: Option<PathBuf>,
+    /// What runs the program: its arguments come last.
+    under: Vec<String>,
+    /// Whether the image is known by its config: archives of Docker keep no manifest.
+    by_config: bool,
     home: TempDir,
     hits: Vec<Hits>,
     during: Mutex<Option<During>>,
@@ -73,7 +79,10 @@ impl Scene {
             environment: Vec::new(),
             wanted: Vec::new(),
             source: None,
+            skopeos_source: None,
             directory: None,
+            under: Vec::new(),
+            by_config: false,
             home: tempdir(),
             hits: Vec::new(),
             during: Mutex::new(None),
@@ -84,8 +93,38 @@ impl Scene {
     }
 
     /// Into an OCI directory instead, which is new.
-    pub(crate) fn to_directory(mut self) -> Self {
-        self.directory = Some(self.home.path().join("out"));
+    #[allow(clippy::wrong_self_convention)]
+    pub(crate) fn to_directory(self) -> Self {
+        let directory = self.home.path().join("out");
+        self.into(directory)
+    }
+
+    /// Into this OCI directory.
+    pub(crate) fn into(mut self, directory: PathBuf) -> Self {
+        self.directory = Some(directory);
+        self
+    }
+
+    /// The OCI directory.
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.as_deref().unwrap()
+    }
+
+    /// Run by another program, such as a shell, whose last arguments are the command line.
+    pub(crate) fn under(mut self, program: &[&str]) -> Self {
+        self.under = program.iter().map(ToString::to_string).collect();
+        self
+    }
+
+    /// The image is known by its config.
+    pub(crate) fn by_config(mut self) -> Self {
+        self.by_config = true;
+        self
+    }
+
+    /// Skopeo calls the source so.
+    pub(crate) fn skopeos_source(mut self, source: &str) -> Self {
+        self.skopeos_source = Some(source.to_string());
         self
     }
 
@@ -192,9 +231,9 @@ impl Scene {
         self.home.path()
     }
 
-    /// Copies, and looks at what there is.
-    pub(crate) fn run(self, program: Program) -> Ran {
-        let (mut command, home) = match self.command(program, "tmp") {
+    /// Copies, and looks at what there is. May be done again.
+    pub(crate) fn run(&self, program: Program) -> Ran {
+        let (mut command, temporary) = match self.command(program, "tmp") {
             Ok(found) => found,
             Err(why) => return Ran::cannot(why),
         };
@@ -214,14 +253,14 @@ impl Scene {
         let checks = self.checks.iter().chain(ours);
         ran.odd
             .extend(checks.filter_map(|check| check(&self.pair).err()));
-        let rest = tree(&home);
+        let rest = tree(&temporary);
         ran.check(
             rest.is_empty(),
             format!("it left temporary files: {rest:?}"),
         )
     }
 
-    /// The copy as this program is told to make it, with a new home of this name; if it can be told.
+    /// The copy as this program is told to make it, with a home of this name; if it can be told.
     pub(crate) fn command(
         &self,
         program: Program,
@@ -232,11 +271,14 @@ impl Scene {
             Program::Skopeo => self.arguments_of_skopeo(self.skopeo.as_ref().map_err(|why| *why)?),
         };
         let home = self.home.path().join(home);
-        std::fs::create_dir(&home).unwrap();
+        std::fs::create_dir_all(&home).unwrap();
         let mut command = program.command(&home);
         command
             .envs(self.environment.iter().cloned())
             .args(arguments);
+        if !self.under.is_empty() {
+            command = under(&self.under, &command);
+        }
         Ok((command, home))
     }
 
@@ -253,7 +295,7 @@ impl Scene {
             }
         }
         arguments.extend(self.ours.iter().cloned());
-        arguments.extend(self.way());
+        arguments.extend(self.way(self.source.as_ref()));
         arguments
     }
 
@@ -264,12 +306,13 @@ impl Scene {
                       --dest-creds writer:canary-of-dest";
         let mut arguments: Vec<String> = always.split_whitespace().map(str::to_string).collect();
         arguments.extend(more.iter().cloned());
-        arguments.extend(self.way());
+        let own = self.skopeos_source.as_ref();
+        arguments.extend(self.way(own.or(self.source.as_ref())));
         arguments
     }
 
-    fn way(&self) -> [String; 2] {
-        let from = self.source.clone();
+    fn way(&self, from: Option<&String>) -> [String; 2] {
+        let from = from.cloned();
         let to = self.directory.as_ref();
         [
             from.unwrap_or_else(|| at(&self.pair.from, FROM)),
@@ -289,7 +332,9 @@ impl Scene {
             false => &*self.wanted,
         };
         match whole {
-            Ok(Some(digest)) if wanted.contains(&digest) => Left::New,
+            Ok(Some(digest)) if wanted.contains(&digest) || self.is_by_config(&digest) => {
+                Left::New
+            }
             Ok(Some(digest)) if digest == self.pair.old => Left::Old,
             Ok(Some(digest)) => Left::Wrong(format!("the tag is {digest}")),
             Ok(None) => Left::Nothing,
@@ -308,6 +353,21 @@ impl Scene {
         }
         let index = std::fs::read(directory.join("index.json")).unwrap();
         let index: serde_json::Value = serde_json::from_slice(&index).unwrap();
-        index["manifests"][0]["digest"].as_str().map(str::to_string)
+        let mut entries = index["manifests"].as_array().unwrap().iter();
+        let entry = entries.find(|entry| entry["annotations"][REF_NAME] == "1")?;
+        entry["digest"].as_str().map(str::to_string)
     }
+
+    /// Whether this manifest of the destination has the config of the image.
+    fn is_by_config(&self, manifest: &str) -> bool {
+        let config = digest("sha256", &self.pair.image.blobs[0]);
+        let stored = self.pair.to.manifest(TO, manifest);
+        self.by_config && stored.is_some_and(|stored| contains(&stored.bytes, config.as_bytes()))
+    }
+}
+
+const REF_NAME: &str = "org.opencontainers.image.ref.name";
+
+fn contains(text: &[u8], part: &[u8]) -> bool {
+    text.windows(part.len()).any(|window| window == part)
 }

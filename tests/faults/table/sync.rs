@@ -1,7 +1,0 @@
-//! Nights of many images (Y).
-
-use super::Cell;
-
-pub(super) fn cells() -> Vec<Cell> {
-    Vec::new()
-}
