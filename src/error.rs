@@ -6,6 +6,8 @@
 use std::fmt;
 use std::io;
 
+use serde_json::error::Category;
+
 /// A result of this library.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -185,7 +187,12 @@ fn plain(error: &io::Error) -> String {
 
 impl From<serde_json::Error> for Error {
     fn from(error: serde_json::Error) -> Self {
-        Error::new(ErrorKind::Invalid, error.to_string())
+        let what = match error.classify() {
+            Category::Syntax => format!("it is no JSON: {error}"),
+            Category::Eof => format!("it is cut short, or no JSON: {error}"),
+            Category::Data | Category::Io => error.to_string(),
+        };
+        Error::new(ErrorKind::Invalid, what)
     }
 }
 

@@ -29,10 +29,13 @@ impl Tag {
         let fits = |c: u8| c.is_ascii_alphanumeric() || b"_.-".contains(&c);
         match self.0.len() <= 128 && self.0.bytes().all(fits) {
             true => Ok(()),
-            false => Err(Error::new(
-                ErrorKind::Invalid,
-                "the tag is not 1 to 128 of letters, digits, _ . -",
-            )),
+            false => {
+                let shown: String = self.0.escape_debug().take(100).collect();
+                let what = format!(
+                    "invalid tag \"{shown}\": it must be 1 to 128 of letters, digits, _ . -"
+                );
+                Err(Error::new(ErrorKind::Invalid, what))
+            }
         }
     }
 }
@@ -48,8 +51,11 @@ impl FromStr for Tag {
             .is_some_and(|c| c.is_ascii_alphanumeric() || c == b'_');
         if !begins || text.len() > 512 || !text.bytes().all(fits) {
             let shown: String = text.escape_debug().take(100).collect();
-            let what =
-                format!("invalid name \"{shown}\": letters, digits and . _ - : @ + / are allowed");
+            let why = match begins || text.is_empty() {
+                true => "it must be 1 to 512 of letters, digits, . _ - : @ + /",
+                false => "it must begin with a letter, a digit or _",
+            };
+            let what = format!("invalid name \"{shown}\": {why}");
             return Err(Error::new(ErrorKind::Invalid, what));
         }
         Ok(Self(text.to_string()))

@@ -29,7 +29,11 @@ impl Repository {
     pub fn new(registry: &str, path: &str) -> Result<Self> {
         if !is_registry(registry) {
             let shown: String = registry.escape_debug().take(100).collect();
-            let what = format!("invalid registry \"{shown}\": it must be a host, or HOST:PORT");
+            let why = match registry {
+                "http:" | "https:" => "leave the scheme out, a host comes first",
+                _ => "it must be a host, or HOST:PORT",
+            };
+            let what = format!("invalid registry \"{shown}\": {why}");
             return Err(Error::new(ErrorKind::Invalid, what));
         }
         if path.is_empty() || path.len() > 255 || !path.split('/').all(is_component) {
@@ -65,7 +69,7 @@ impl FromStr for Repository {
             Some((first, rest)) if is_host(first) => (first, rest),
             _ => (Self::HUB, text),
         };
-        match canonical(registry) == Self::HUB && !path.contains('/') {
+        match canonical(registry) == Self::HUB && !path.is_empty() && !path.contains('/') {
             true => Self::new(registry, &format!("library/{path}")),
             false => Self::new(registry, path),
         }

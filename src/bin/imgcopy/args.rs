@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{Args, Parser, Subcommand};
 
 use imgcopy::image::{Reference, Tag};
@@ -74,8 +75,22 @@ impl Cli {
         if is_plan && args.iter().any(|arg| crate::sync::is_file(arg)) {
             args.splice(begin..=begin, ["sync".into(), "--dry-run".into()]);
         }
-        Self::try_parse_from(args)
+        Self::try_parse_from(args).map_err(with_advice)
     }
+}
+
+/// A first word that is no verb, nor like one, may be meant for a reference: `imgcopy busybox …`.
+fn with_advice(mut error: clap::Error) -> clap::Error {
+    let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand) else {
+        return error;
+    };
+    let why = word.parse::<Reference>().err().map(|why| why.to_string());
+    let is_verb = error.get(ContextKind::SuggestedSubcommand).is_some();
+    if let Some(why) = why.filter(|_| !is_verb && !word.is_empty()) {
+        let tips = ContextValue::StyledStrs(vec![why.into()]);
+        error.insert(ContextKind::Suggested, tips);
+    }
+    error
 }
 
 #[derive(Debug, Subcommand)]
@@ -210,7 +225,7 @@ pub(crate) struct JobArgs {
     pub(crate) compression: Option<Method>,
 
     /// How hard: gzip 1 to 12 [default: 1], zstd 1 to 19 [default: 2]
-    #[arg(long, visible_alias = "dest-compress-level", value_name = "LEVEL")]
+    #[arg(long, visible_alias = "dest-compress-level", value_name = "LEVEL", value_parser = level)]
     pub(crate) compression_level: Option<i32>,
 
     /// Compress layers anew that are compressed by another method already
@@ -235,11 +250,11 @@ pub(crate) struct JobArgs {
     pub(crate) companions: CompanionArgs,
 
     /// Threads that compress [default: one for each core]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = count)]
     pub(crate) threads: Option<NonZeroUsize>,
 
     /// Blobs that travel at once [default: 8 from or to a registry, else one more than threads]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = count)]
     pub(crate) parallel: Option<NonZeroUsize>,
 
     #[command(flatten)]
@@ -347,4 +362,16 @@ pub(crate) struct VerifyArgs {
 
     #[command(flatten)]
     pub(crate) reach: OneSide,
+}
+
+/// So many of something, at least one.
+pub(crate) fn count(text: &str) -> Result<NonZeroUsize, String> {
+    let wanted = "it must be a whole number from 1 on";
+    text.parse().map_err(|_| wanted.to_string())
+}
+
+/// Which levels a method has is known to the library.
+fn level(text: &str) -> Result<i32, String> {
+    text.parse()
+        .map_err(|_| "it must be a whole number".to_string())
 }

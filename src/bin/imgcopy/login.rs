@@ -116,7 +116,7 @@ pub(crate) async fn logout(args: LogoutArgs) -> Result<ExitCode, Failure> {
 }
 
 pub(crate) fn not_logged_in(scope: &Scope) -> Error {
-    Error::new(ErrorKind::Unauthorized, format!("not logged into {scope}"))
+    Error::new(ErrorKind::Invalid, format!("not logged into {scope}"))
 }
 
 /// Who the user is: as the options say, and the rest from the terminal.

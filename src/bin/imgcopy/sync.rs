@@ -71,7 +71,7 @@ pub(crate) struct SyncArgs {
     pub(crate) quiet: bool,
 
     /// Threads that compress [default: one for each core]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = crate::args::count)]
     pub(crate) threads: Option<std::num::NonZeroUsize>,
 
     #[command(flatten)]

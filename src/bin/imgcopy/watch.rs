@@ -54,7 +54,7 @@ pub(crate) struct WatchArgs {
     quiet: bool,
 
     /// Threads that compress [default: one for each core]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = crate::args::count)]
     threads: Option<std::num::NonZeroUsize>,
 
     #[command(flatten)]

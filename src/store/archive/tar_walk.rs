@@ -333,7 +333,7 @@ fn no_tar() -> Error {
 }
 
 fn damaged_pax() -> Error {
-    invalid("it is damaged: a PAX header".into())
+    invalid("it is damaged: a PAX header is malformed".into())
 }
 
 pub(super) fn invalid(what: String) -> Error {

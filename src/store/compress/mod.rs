@@ -62,7 +62,7 @@ impl Coding {
         let level = level.unwrap_or(default);
         if !levels.contains(&level) {
             let what = match compression {
-                Compression::None => "no compression has no level".to_string(),
+                Compression::None => "layers that are not compressed have no level".to_string(),
                 _ => format!(
                     "{compression} has the levels {} to {}",
                     levels.start(),

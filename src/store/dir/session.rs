@@ -311,8 +311,7 @@ pub(super) fn is_marked(root: &Folder) -> Result<bool> {
         // What was listed may be what another writer is just making.
         None if version(root)? == Some(Version::Current) => Ok(true),
         None => {
-            let what =
-                "it is not empty and has no version file as a dir: has: choose another directory";
+            let what = "it is not empty and has no version file, as every dir: has: choose another directory";
             Err(Error::new(ErrorKind::Invalid, what))
         }
     }

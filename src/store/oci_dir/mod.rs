@@ -44,6 +44,7 @@ impl OciDir {
     /// # Errors
     /// `NoPlace` if there is no such directory; `Invalid` if it is no OCI layout.
     pub fn open(path: &Path) -> Result<Self> {
+        refuse_file(path)?;
         let layout = Layout::new(path.to_path_buf());
         if layout.root()?.is_none() {
             return Err(Error::new(ErrorKind::NoPlace, "there is no such directory"));
@@ -60,6 +61,7 @@ impl OciDir {
     /// # Errors
     /// `Invalid` if the directory holds something that is no OCI layout.
     pub fn open_or_new(path: &Path) -> Result<Self> {
+        refuse_file(path)?;
         let layout = Layout::new(path.to_path_buf());
         if let Some(root) = layout.root()?
             && !layout.is_marked()?
@@ -113,6 +115,17 @@ impl OciDir {
 
     fn layout(&self) -> &Layout {
         &self.writer.layout
+    }
+}
+
+/// A file may be meant as an archive; the system only says that it is no directory.
+fn refuse_file(path: &Path) -> Result<()> {
+    match path.is_file() {
+        false => Ok(()),
+        true => {
+            let what = "it is a file, not a directory: is it docker-archive: or oci-archive:?";
+            Err(Error::new(ErrorKind::Invalid, what))
+        }
     }
 }
 

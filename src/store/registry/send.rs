@@ -22,7 +22,7 @@ use super::policy::{self, Origin};
 use super::retry::{Backoff, Op, Signal, Verdict, verdict};
 use super::shown;
 use super::trouble::Trouble;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Attempt as _, Error, ErrorKind, Result};
 
 /// How many redirects are followed (S-31).
 const HOPS: usize = 5;
@@ -214,12 +214,13 @@ impl Host {
                 return Ok(Sent { response, is_own });
             };
             let target = String::from_utf8_lossy(target.as_bytes()).into_owned();
-            let next = policy::location(&url, &target)?;
+            let what = || format!("cannot follow where {} sends the request on", self.registry);
+            let next = policy::location(&url, &target).attempting(what)?;
             at = policy::may_follow(&at, &next, self.is_private().await?)?;
             is_own = is_own && at == origin;
             url = next;
         }
-        let what = format!("it redirects more than {HOPS} times");
+        let what = format!("{} redirects more than {HOPS} times", self.registry);
         Err(Error::new(ErrorKind::Denied, what).into())
     }
 

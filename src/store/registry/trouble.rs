@@ -191,8 +191,11 @@ impl Failure {
         self.told.iter().any(|cause| cause.contains(text))
     }
 
+    /// The innermost cause, without Rust's "(os error 111)".
     fn last(&self) -> String {
-        self.told.last().cloned().unwrap_or_default()
+        let last = self.told.last().map(String::as_str).unwrap_or_default();
+        let plain = last.split(" (os error ").next();
+        plain.unwrap_or_default().to_string()
     }
 
     /// TLS that came to no good end: trying again cannot help, and nothing else is tried (S-42).

@@ -94,7 +94,8 @@ impl FromStr for Cron {
         for (position, (field, text)) in FIELDS.iter().zip(&fields).enumerate() {
             field.check(text, position)?;
         }
-        let times = parsed(meant).ok_or("it is no time as cron writes it")?;
+        let times =
+            parsed(meant).ok_or("it is no schedule as cron has them, as in \"0 2 * * *\"")?;
         let cron = Self {
             text: text.to_string(),
             times,

@@ -76,7 +76,7 @@ impl Prefix {
             let domain = Namespace::parse(host)?;
             if !domain.path.is_empty() || host.contains([':', '/']) {
                 let shown: String = text.escape_debug().take(100).collect();
-                let what = format!("\"{shown}\" has more than a host behind the *.");
+                let what = format!("\"{shown}\" has more than a host behind `*.`");
                 return Err(Error::new(ErrorKind::Invalid, what));
             }
             return Ok(Self::Subdomains(format!(".{}", domain.registry)));

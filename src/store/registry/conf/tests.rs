@@ -560,7 +560,7 @@ fn what_breaks_the_format_is_named_with_file_and_line() {
         ),
         (
             "[[registry]]\nprefix = '*.a.test/b'",
-            "line 2: \"*.a.test/b\" has more than a host behind the *.",
+            "line 2: \"*.a.test/b\" has more than a host behind `*.`",
         ),
         (
             "[[registry]]\nlocation = 'a'\n[[registry.mirror]]\nlocation = ''",

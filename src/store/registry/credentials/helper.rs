@@ -161,7 +161,7 @@ impl Helper {
         match tokio::time::timeout(self.patience, talk(&mut child, input)).await {
             Ok(outcome) => outcome,
             Err(_) => {
-                let what = format!("it gave no answer in {:?}", self.patience);
+                let what = format!("it gave no answer in {} s", self.patience.as_secs());
                 Err(Error::new(ErrorKind::Io, what))
             }
         }

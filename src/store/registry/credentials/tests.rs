@@ -680,7 +680,7 @@ async fn s38_a_helper_that_hangs_is_stopped() {
     let keyring = home.keyring().with_patience(Duration::from_secs(2));
     let error = keyring.find(&repository("h.example/x")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Io);
-    assert!(told(&error).contains("it gave no answer in 2s"));
+    assert!(told(&error).contains("it gave no answer in 2 s"));
     let process = Path::new("/proc").join(home.read("log").trim());
     let is_alive = || {
         // Killed, it is a zombie until the runtime gets to it.

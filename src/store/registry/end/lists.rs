@@ -136,7 +136,7 @@ impl Page {
     /// The entries of the list. A registry without any may write `null`, or nothing.
     fn list(&self, key: &str) -> Result<Vec<Value>> {
         let page: Value =
-            serde_json::from_slice(&self.body).attempting(|| "the list is no JSON")?;
+            serde_json::from_slice(&self.body).attempting(|| "cannot read the list")?;
         let list = page.get(key).and_then(Value::as_array);
         Ok(list.cloned().unwrap_or_default())
     }

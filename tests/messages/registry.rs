@@ -1,11 +1,9 @@
 //! What users read when a registry does not do what they want: which side, which object, why, and
 //! what to do about it.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
-
-mod support;
-
-use support::registry::{Action, Auth, Fault, Flaw, Options, Registry, Response, Tls, TokenRules};
-use support::*;
+use crate::support::registry::{
+    Action, Auth, Fault, Flaw, Options, Registry, Response, Tls, TokenRules,
+};
+use crate::support::*;
 
 fn docker(registry: &Registry, image: &str) -> String {
     format!("docker://{}/{image}", registry.host())
