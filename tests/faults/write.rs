@@ -80,6 +80,21 @@ fn f81_a_manifest_that_the_registry_does_not_take_is_not_made_another() {
 }
 
 #[test]
+fn r01_a_manifest_that_changed_on_its_way_is_sent_once_more() {
+    let wrong = || Action::error(400, "DIGEST_INVALID", "provided digest did not match");
+    let pair = Pair::new(&[1000]);
+    pair.to.fail(puts().then(wrong()));
+    pair.arrived(&pair.copy());
+    assert_eq!(pair.tagged(), 2);
+
+    let pair = Pair::new(&[1000]);
+    pair.to.fail(puts().always().then(wrong()));
+    fails(pair.copy(), ErrorKind::Denied, "DIGEST_INVALID");
+    assert_eq!(pair.tagged(), 2);
+    pair.unchanged();
+}
+
+#[test]
 fn f82_f83_a_tag_that_may_not_be_moved_is_right_or_it_is_not() {
     for (status, code, message) in [
         (409, "TAG_IMMUTABLE", "the tag is immutable"),

@@ -332,9 +332,7 @@ impl Scene {
             false => &*self.wanted,
         };
         match whole {
-            Ok(Some(digest)) if wanted.contains(&digest) || self.is_by_config(&digest) => {
-                Left::New
-            }
+            Ok(Some(digest)) if wanted.contains(&digest) || self.is_by_config(&digest) => Left::New,
             Ok(Some(digest)) if digest == self.pair.old => Left::Old,
             Ok(Some(digest)) => Left::Wrong(format!("the tag is {digest}")),
             Ok(None) => Left::Nothing,

@@ -45,7 +45,7 @@ impl End {
                     );
                     return Err(trouble.error.attempting(what).into());
                 }
-                Verdict::Retry | Verdict::After(_) | Verdict::LookUp => {}
+                Verdict::Retry | Verdict::After(_) | Verdict::LookUp | Verdict::RestartBlob => {}
                 _ => return Err(explained(trouble, manifest)),
             }
             match backoff.next(&signal, &verdict) {

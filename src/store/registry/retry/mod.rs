@@ -90,7 +90,8 @@ pub(crate) enum Verdict {
     /// Begin the upload anew, from its POST. If [`Signal::wait`] says a time, the host is to be
     /// left alone for it, as with `After`.
     RestartUpload,
-    /// Read the blob anew from its source and from its first byte, whatever is being done with it.
+    /// Read the blob anew from its source and from its first byte, whatever is being done with it; send a
+    /// manifest once more.
     RestartBlob,
     /// Get a new token and repeat the request; one that carries a blob begins its upload anew.
     Reauthenticate,
@@ -197,6 +198,10 @@ fn of_manifest(status: u16, errors: &[RegistryError]) -> Verdict {
     ];
     if matches!(status, 400 | 404) && (missing.into_iter().any(says) || words("blob unknown")) {
         return Verdict::SelfHeal;
+    }
+    // Something changed it on its way, if the registry is right: it is sent once more.
+    if status == 400 && says(Code::DigestInvalid) {
+        return Verdict::RestartBlob;
     }
     // A tag that may not be moved is where it should be, if the image is the same.
     let fixed = [

@@ -101,6 +101,7 @@ fn r01_the_registrys_code_refines_the_status() {
     use Verdict::{Compare, Fail, LookUp, RestartBlob, RestartUpload, Retry, SelfHeal};
     let table = [
         (Commit, 400, Code::DigestInvalid, "", RestartBlob),
+        (PutManifest, 400, Code::DigestInvalid, "", RestartBlob),
         (Send, 400, Code::SizeInvalid, "", RestartBlob),
         (Commit, 400, Code::BlobUploadInvalid, "", LookUp),
         (Send, 404, Code::BlobUploadUnknown, "", LookUp),
