@@ -97,6 +97,23 @@ fn q76_a_registry_without_the_api_gets_the_list_under_a_tag() {
     assert!(back.manifest("c/app", &sbom).is_some());
 }
 
+/// A run that is cut short between a referrer and the list leaves one that nobody finds.
+#[test]
+fn q76_what_was_written_and_not_listed_is_listed_by_the_next_run() {
+    let (from, to) = (with_api(true), with_api(false));
+    let image = from.add_image("a/app", "1", &[1000], 3);
+    let sbom = refer(&from, "a/app", &image, "application/spdx+json", None);
+    let list = list_tag(&image);
+    to.fail(Fault::on("PUT", &list).then(Action::status(405)));
+    imgcopy([&docker(&from, "a/app:1"), &docker(&to, "b/app:1")]).fails(1);
+    assert!(to.manifest("b/app", &sbom).is_some());
+    assert_eq!(to.tag_of("b/app", "1"), None);
+    imgcopy([&docker(&from, "a/app:1"), &docker(&to, "b/app:1")]).ok();
+    let list = to.manifest("b/app", &list).unwrap().json();
+    assert_eq!(list["manifests"][0]["digest"], sbom.as_str());
+    assert_eq!(to.count("PUT", &format!("/manifests/{sbom}")), 2);
+}
+
 #[test]
 fn s21_referrers_that_refer_to_each_other_are_copied_once() {
     let (from, to) = (with_api(false), with_api(false));

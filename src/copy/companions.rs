@@ -13,7 +13,7 @@ use tracing::debug;
 use super::{Fallback, Job, Observer, Plan, Selection};
 use crate::error::{Attempt as _, Error, ErrorKind, Result};
 use crate::image::{Descriptor, Digest, Name, Tag, companion};
-use crate::store::Promise;
+use crate::store::{Promise, Role};
 
 /// What of it goes along.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -254,9 +254,36 @@ pub(super) fn bring<'b>(
             },
             ..*job
         };
-        let copied = super::copy_alone(&own, observer).await;
-        copied.attempting(|| format!("cannot copy {digest}, which belongs to the image"))?;
-        Ok(())
+        let brought = async {
+            let outcome = super::copy_alone(&own, observer).await?;
+            match outcome.manifests {
+                0 => listed(job, companion).await,
+                _ => Ok(()),
+            }
+        };
+        let what = || format!("cannot copy {digest}, which belongs to the image");
+        brought.await.attempting(what)
     }
     .boxed()
+}
+
+/// Sees to it that a referrer which was there before is found there, too: a run that was cut short may
+/// have written it, and not the list of a registry without the API.
+async fn listed(job: &Job<'_>, companion: &Companion) -> Result<()> {
+    if job.destination.repository().is_none() {
+        return Ok(());
+    }
+    let manifest = job.source.manifest(&companion.descriptor).await?;
+    let Some((subject, own)) = manifest.as_referrer() else {
+        return Ok(());
+    };
+    let there = job.destination.referrers(&subject.digest).await?;
+    match there.iter().any(|it| it.digest == own.digest) {
+        true => Ok(()),
+        // Writing it lists it.
+        false => {
+            let role = Role::Root(&[]);
+            job.destination.put_manifest(&manifest, role).await
+        }
+    }
 }
