@@ -81,6 +81,16 @@ impl NewArchive {
         }
     }
 
+    /// Does something with what was written, away from the runtime: a thread that waits for a layer holds
+    /// the state, and the layer comes by way of the runtime.
+    async fn with<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut State) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let state = Arc::clone(&self.state);
+        blocking(move || work(&mut locked(&state))).await
+    }
+
     fn unsupported(&self, what: &str) -> Error {
         Error::new(ErrorKind::Unsupported, format!("{self}: {what}"))
     }
@@ -97,6 +107,25 @@ impl State {
         }
         let gone = || Error::new(ErrorKind::Io, "the archive is closed");
         self.tar.as_mut().ok_or_else(gone)
+    }
+
+    fn resolve(&self, kind: Kind, name: &Name) -> Result<Option<Descriptor>> {
+        let content = &self.content;
+        let digest = match name {
+            Name::Tag(tag) => content.named(kind, tag)?,
+            Name::Digest(digest) => Some(digest),
+            Name::At(position) => content.images.get(*position).map(|(digest, _)| digest),
+            Name::Pinned(tag, digest) => {
+                let named = content.named(kind, tag)?;
+                named.filter(|named| *named == digest)
+            }
+            Name::Sole => match content.images.as_slice() {
+                [(digest, _)] => Some(digest),
+                _ => None,
+            },
+        };
+        let manifest = digest.and_then(|digest| content.manifests.get(digest));
+        Ok(manifest.map(|manifest| manifest.descriptor().clone()))
     }
 
     fn put_blob(&mut self, kind: Kind, blob: Blob, stopped: &AtomicBool) -> Result<Descriptor> {
@@ -188,47 +217,30 @@ impl fmt::Display for NewArchive {
 #[async_trait]
 impl Store for NewArchive {
     async fn resolve(&self, name: &Name) -> Result<Option<Descriptor>> {
-        let state = locked(&self.state);
-        let content = &state.content;
-        let digest = match name {
-            Name::Tag(tag) => content.named(self.kind, tag)?,
-            Name::Digest(digest) => Some(digest),
-            Name::At(position) => content.images.get(*position).map(|(digest, _)| digest),
-            Name::Pinned(tag, digest) => content
-                .named(self.kind, tag)?
-                .filter(|named| *named == digest),
-            Name::Sole => match content.images.as_slice() {
-                [(digest, _)] => Some(digest),
-                _ => None,
-            },
-        };
-        let manifest = digest.and_then(|digest| content.manifests.get(digest));
-        Ok(manifest.map(|manifest| manifest.descriptor().clone()))
+        let (kind, name) = (self.kind, name.clone());
+        self.with(move |state| state.resolve(kind, &name)).await
     }
 
     async fn names(&self) -> Result<Vec<Name>> {
-        let state = locked(&self.state);
         let of_image = |(position, (_, tags)): (usize, &(_, Vec<_>))| match tags.as_slice() {
             [] => vec![Name::At(position)],
             tags => tags.iter().cloned().map(Name::Tag).collect(),
         };
-        Ok(state
-            .content
-            .images
-            .iter()
-            .enumerate()
-            .flat_map(of_image)
-            .collect())
+        self.with(move |state| {
+            let images = state.content.images.iter().enumerate();
+            Ok(images.flat_map(of_image).collect())
+        })
+        .await
     }
 
     async fn manifest(&self, descriptor: &Descriptor) -> Result<Manifest> {
-        let state = locked(&self.state);
-        let found = state.content.manifests.get(&descriptor.digest).cloned();
+        let digest = descriptor.digest.clone();
+        let found = self.with(move |state| Ok(state.content.manifests.get(&digest).cloned()));
         let missing = || {
             let what = format!("{self} has no manifest {}", descriptor.digest);
             Error::new(ErrorKind::NotFound, what)
         };
-        found.ok_or_else(missing)
+        found.await?.ok_or_else(missing)
     }
 }
 
@@ -256,7 +268,9 @@ impl Destination for NewArchive {
     }
 
     async fn presence(&self, blob: &Descriptor) -> Result<Presence> {
-        Ok(match locked(&self.state).content.has(&blob.digest) {
+        let digest = blob.digest.clone();
+        let has = self.with(move |state| Ok(state.content.has(&digest)));
+        Ok(match has.await? {
             true => Presence::Recorded,
             false => Presence::Absent,
         })
@@ -267,24 +281,24 @@ impl Destination for NewArchive {
             return Ok(Vec::new());
         }
         // A plain layer is called by its DiffId.
-        let state = locked(&self.state);
-        let known = wanted.diff_ids.iter().filter_map(|diff_id| {
-            let layer = state.content.blobs.get(diff_id)?;
-            let is_plain = layer.media_type.compression() == Some(Compression::None);
-            is_plain.then(|| KnownLayer {
-                diff_id: diff_id.clone(),
-                layer: layer.clone(),
-            })
-        });
-        Ok(known.collect())
+        let diff_ids = wanted.diff_ids.clone();
+        self.with(move |state| {
+            let known = diff_ids.into_iter().filter_map(|diff_id| {
+                let layer = state.content.blobs.get(&diff_id)?.clone();
+                let is_plain = layer.media_type.compression() == Some(Compression::None);
+                is_plain.then_some(KnownLayer { diff_id, layer })
+            });
+            Ok(known.collect())
+        })
+        .await
     }
 
     async fn put_blob(&self, blob: Blob) -> Result<Descriptor> {
         let what = format!("cannot write {} to {self}", blob.descriptor().digest);
-        let (state, kind) = (Arc::clone(&self.state), self.kind);
+        let kind = self.kind;
         let stop = Stop::default();
         let stopped = stop.flag();
-        let put = blocking(move || locked(&state).put_blob(kind, blob, &stopped));
+        let put = self.with(move |state| state.put_blob(kind, blob, &stopped));
         put.await.attempting(|| what)
     }
 
@@ -293,15 +307,22 @@ impl Destination for NewArchive {
             let digest = &manifest.descriptor().digest;
             format!("cannot write manifest {digest} to {self}")
         };
-        let content = &mut locked(&self.state).content;
-        content.take(self.kind, manifest).attempting(what)?;
-        match role {
-            Role::Child => Ok(()),
-            Role::Root(tags) => {
-                let digest = &manifest.descriptor().digest;
-                content.name(self.kind, digest, tags).attempting(what)
+        let (kind, own) = (self.kind, manifest.clone());
+        let tags = match role {
+            Role::Child => None,
+            Role::Root(tags) => Some(tags.to_vec()),
+        };
+        let put = self.with(move |state| {
+            state.content.take(kind, &own)?;
+            match tags {
+                None => Ok(()),
+                Some(tags) => {
+                    let digest = &own.descriptor().digest;
+                    state.content.name(kind, digest, &tags)
+                }
             }
-        }
+        });
+        put.await.attempting(what)
     }
 
     async fn delete(&self, _: &Name) -> Result<()> {
@@ -309,15 +330,17 @@ impl Destination for NewArchive {
     }
 
     async fn finish(&self) -> Result<()> {
-        let (state, kind) = (Arc::clone(&self.state), self.kind);
-        let finish = blocking(move || locked(&state).finish(kind));
+        let kind = self.kind;
+        let finish = self.with(move |state| state.finish(kind));
         finish.await.attempting(|| format!("cannot finish {self}"))
     }
 
     async fn discard(&self) -> Result<()> {
-        let mut state = locked(&self.state);
-        state.tar = None;
-        state.content = Content::default();
-        Ok(())
+        self.with(|state| {
+            state.tar = None;
+            state.content = Content::default();
+            Ok(())
+        })
+        .await
     }
 }
