@@ -143,6 +143,37 @@ impl Repository {
         found
     }
 
+    /// Throws away the blobs that no manifest names; with `deep`, before that the manifests to which
+    /// no tag and no subject leads.
+    pub(super) fn collect(&mut self, deep: bool) {
+        let names = |document: &Value, key: &str| -> Vec<String> {
+            let list = document[key].as_array().cloned().unwrap_or_default();
+            let alone = document.get(key).filter(|it| it.is_object()).cloned();
+            let all = list.into_iter().chain(alone);
+            all.filter_map(|it| it["digest"].as_str().map(str::to_string))
+                .collect()
+        };
+        if deep {
+            let mut below: Vec<String> = self.tags.values().cloned().collect();
+            let mut needed = std::collections::BTreeSet::new();
+            while let Some(digest) = below.pop() {
+                let Some(stored) = self.manifests.get(&digest) else {
+                    continue;
+                };
+                if needed.insert(digest.clone()) {
+                    below.extend(names(&stored.json(), "manifests"));
+                    let referrers = self.referrers(&digest);
+                    below.extend(names(&Value::from_iter([("all", referrers)]), "all"));
+                }
+            }
+            self.manifests.retain(|digest, _| needed.contains(digest));
+        }
+        let documents = self.manifests.values().map(Stored::json);
+        let pieces = |document: Value| [names(&document, "layers"), names(&document, "config")];
+        let needed: Vec<String> = documents.flat_map(pieces).flatten().collect();
+        self.blobs.retain(|digest, _| needed.contains(digest));
+    }
+
     /// Panics unless every blob and manifest is what it is called, and everything that tags lead to
     /// is here.
     #[track_caller]

@@ -18,6 +18,7 @@ mod content;
 mod exchange;
 mod fault;
 mod image;
+mod inside;
 mod link;
 mod message;
 mod reading;
@@ -39,6 +40,7 @@ pub use content::{DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, Stored,
 pub use exchange::Logged;
 pub use fault::{Action, Fault, Gate, Hangup, Hits, Midway, soon};
 pub use image::{Form, Image, descriptor};
+pub use inside::Inside;
 pub use message::{Framing, Headers, Request, Response};
 pub use server::Server;
 pub use streams::Upset;
@@ -305,6 +307,11 @@ impl Registry {
     /// Deletes a manifest, but leaves tags that point to it.
     pub fn delete_manifest(&self, repository: &str, digest: &str) {
         self.change(repository, |of| of.manifests.remove(digest));
+    }
+
+    /// For what happens to its content while it answers.
+    pub fn inside(&self) -> Inside {
+        Inside(self.core.clone())
     }
 
     /// How many uploads were begun and neither finished nor given up.
