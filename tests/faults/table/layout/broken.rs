@@ -91,7 +91,7 @@ fn f90() -> Cell {
         told_with_path(program, &scene)
     })
     .play("forbidden", failed("Permission denied"), forbidden)
-    .play("few files", failed("Too many open files"), |program| {
+    .play("few files", failed("too many files are open"), |program| {
         let scene = Scene::new(&[3000]).to_directory();
         renew(&scene);
         // Either needs a few more.
