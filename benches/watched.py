@@ -93,8 +93,12 @@ class Program:
         sys.exit(f"imgcopy does not start:\n{self.log.read_text()}")
 
     def metrics(self):
-        with urllib.request.urlopen(f"http://{self.host}/metrics", timeout=10) as answer:
-            lines = answer.read().decode().splitlines()
+        """It answers at all times, however it is kept busy."""
+        try:
+            with urllib.request.urlopen(f"http://{self.host}/metrics", timeout=60) as answer:
+                lines = answer.read().decode().splitlines()
+        except TimeoutError:
+            sys.exit("MISSED: imgcopy stands still: /metrics has no answer for a minute")
         return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines if line[0] != "#")}
 
     def is_running(self):
