@@ -235,18 +235,19 @@ pub(crate) fn packed(name: &str, framing: Framing, cut: Option<usize>) -> Action
     })
 }
 
+/// A gibibyte of zeros in a few mebibytes.
+static BOMB: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let level = flate2::Compression::fast();
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), level);
+    for _ in 0..1024 {
+        encoder.write_all(&[0; MIB]).unwrap();
+    }
+    encoder.finish().unwrap()
+});
+
 #[test]
 fn s22_a_blob_that_unpacks_to_too_much_is_read_to_its_size_only() {
     let pair = Pair::new(&[LARGE]);
-    // A gibibyte of zeros in a mebibyte.
-    static BOMB: LazyLock<Vec<u8>> = LazyLock::new(|| {
-        let level = flate2::Compression::fast();
-        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), level);
-        for _ in 0..1024 {
-            encoder.write_all(&[0; MIB]).unwrap();
-        }
-        encoder.finish().unwrap()
-    });
     let reads = pair.reads().always();
     pair.from.fail(reads.then(Action::change(|_, response| {
         response.body = BOMB.clone().into();

@@ -9,7 +9,7 @@ use super::scene::{Scene, must};
 use super::upload::is_skopeo;
 use super::{Cell, Left, PLAIN, arrives, cell, fails};
 use crate::support::registry::{Action, Fault, Form, Hangup, Image, Response};
-use crate::{Pair, TO, at};
+use crate::{TO, at};
 
 pub(super) fn cells() -> Vec<Cell> {
     vec![
@@ -229,7 +229,7 @@ fn f82() -> Cell {
                 puts(|puts| {
                     let refusal = refusal.clone();
                     puts.then(Action::change(move |_, response| {
-                        *response = refusal.clone()
+                        *response = refusal.clone();
                     }))
                 })
             })

@@ -34,7 +34,7 @@ pub(super) fn layer(fault: impl Fn(Fault) -> Fault) -> Scene {
 }
 
 /// The same, and this is the answer to the second read.
-fn and_then(first: Action, second: Action) -> Scene {
+fn and_then(first: &Action, second: Action) -> Scene {
     let scene = layer(|reads| reads.then(first.clone()));
     let again = scene.pair.reads().nth(2).then(second);
     scene.source_fails(again)
@@ -171,7 +171,7 @@ fn f48() -> Cell {
     let row = answers.into_iter().fold(row, |row, (name, answer)| {
         row.case(name, arrives(PLAIN + 2), move || {
             let cut = Action::cut(MIB, Hangup::Reset);
-            and_then(cut, answer.clone())
+            and_then(&cut, answer.clone())
                 .check_of_ours(|pair| must(pair.puts().len() == 1, "the upload was begun anew"))
         })
     });
@@ -181,7 +181,7 @@ fn f48() -> Cell {
             bytes.rotate_left(1);
             response.body = bytes.into();
         });
-        and_then(Action::cut(MIB, Hangup::Reset), wrong)
+        and_then(&Action::cut(MIB, Hangup::Reset), wrong)
     })
 }
 
@@ -199,7 +199,7 @@ fn f49() -> Cell {
         });
         // It does not heed If-Range.
         let other = Action::ask(|request| request.headers.remove("if-range"));
-        and_then(first, other)
+        and_then(&first, other)
     })
 }
 
@@ -227,7 +227,7 @@ fn f50() -> Cell {
                 });
                 let second =
                     Action::change(move |_, response| spoiled(response, at.checked_sub(MIB)));
-                and_then(first, second)
+                and_then(&first, second)
             })
         })
 }

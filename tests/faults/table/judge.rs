@@ -55,7 +55,7 @@ impl Verdict {
         match (asked.count(), bad.is_empty(), self.0.values().next()) {
             (0, _, Some((_, Outcome::Cannot(why)))) => format!("not asked: {why}"),
             (_, true, _) => "survives".to_string(),
-            (_, false, _) => bad.join("; "),
+            (_, false, _) => cut(&bad.join("; ")),
         }
     }
 
@@ -152,6 +152,15 @@ fn what_is_wrong_of_ours(case: &Case, ran: &Ran) -> Vec<String> {
         wrong.push("a panic".to_string());
     }
     wrong
+}
+
+/// What fits into a table.
+fn cut(text: &str) -> String {
+    let mut short: String = text.chars().take(160).collect();
+    if short.len() < text.len() {
+        short.push_str(" ...");
+    }
+    short
 }
 
 fn words_of(panic: &(dyn Any + Send)) -> String {

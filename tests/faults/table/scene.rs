@@ -134,12 +134,6 @@ impl Scene {
         self
     }
 
-    /// With something else under the tag, of this digest.
-    pub(crate) fn wants(mut self, digest: &str) -> Self {
-        self.wanted = vec![digest.to_string()];
-        self
-    }
-
     /// The image, or this one.
     pub(crate) fn or_wants(mut self, digest: &str) -> Self {
         self.wanted = vec![self.pair.digest.clone(), digest.to_string()];
