@@ -58,14 +58,16 @@ pub(super) fn split_tag(text: &str) -> (&str, Option<&str>) {
 }
 
 impl fmt::Display for RepoTag {
-    /// The short form that Docker shows.
+    /// The short form that Docker shows, unless it would be read as another image: Docker Hub may have
+    /// `docker.io/quay.io/a`, and `docker.io/library/a/b`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { repository, tag } = self;
-        if repository.registry() == Repository::HUB {
-            let path = repository.path();
-            write!(f, "{}:{tag}", path.strip_prefix("library/").unwrap_or(path))
-        } else {
-            write!(f, "{repository}:{tag}")
+        let path = repository.path();
+        let official = path.strip_prefix("library/").unwrap_or(path);
+        let is_it = |short: &&str| short.parse().is_ok_and(|it: Repository| it == *repository);
+        match [official, path].iter().find(|short| is_it(short)) {
+            Some(short) => write!(f, "{short}:{tag}"),
+            None => write!(f, "{repository}:{tag}"),
         }
     }
 }
@@ -86,6 +88,22 @@ mod tests {
             ("a__b/c--d.e:T_1", "a__b/c--d.e:T_1"),
         ] {
             assert_eq!(typed.parse::<RepoTag>().unwrap().to_string(), shown);
+        }
+    }
+
+    #[test]
+    fn a_short_form_is_never_that_of_another_image() {
+        for (typed, shown) in [
+            ("docker.io/quay.io/a:1", "docker.io/quay.io/a:1"),
+            ("docker.io/localhost/a:1", "docker.io/localhost/a:1"),
+            ("docker.io/library/a/b:1", "library/a/b:1"),
+            ("docker.io/library/quay.io:1", "quay.io:1"),
+            ("docker.io/library/quay.io/a:1", "library/quay.io/a:1"),
+            ("FOO/a:1", "FOO/a:1"),
+        ] {
+            let tag: RepoTag = typed.parse().unwrap();
+            assert_eq!(tag.to_string(), shown);
+            assert_eq!(shown.parse::<RepoTag>().unwrap(), tag);
         }
     }
 

@@ -134,8 +134,13 @@ fn is_component(text: &str) -> bool {
 }
 
 impl fmt::Display for Repository {
+    /// A host without a dot and a port is written in capitals, as `HOST/path`: that is how Docker tells
+    /// it from a part of Docker Hub, and how it is read again.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.registry, self.path)
+        match is_host(&self.registry) {
+            true => write!(f, "{}/{}", self.registry, self.path),
+            false => write!(f, "{}/{}", self.registry.to_ascii_uppercase(), self.path),
+        }
     }
 }
 
@@ -166,7 +171,9 @@ mod tests {
             ("[::1]:5000/x", "[::1]:5000/x"),
             ("[2001:db8::1]/x", "[2001:db8::1]/x"),
             ("Example.COM/x", "example.com/x"),
-            ("FOO/bar", "foo/bar"),
+            ("LOCALHOST/x", "localhost/x"),
+            // In lower case it would be read as a part of Docker Hub.
+            ("FOO/bar", "FOO/bar"),
             ("a__b/c--d.e", "docker.io/a__b/c--d.e"),
         ] {
             assert_eq!(typed.parse::<Repository>().unwrap().to_string(), whole);
