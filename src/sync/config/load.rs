@@ -17,7 +17,7 @@ use super::pattern::{glob, is_glob};
 use super::problem::{Problem, Problems, masked};
 use super::read;
 use super::tree::{self, FILE_LIMIT, Mark, Node, Value};
-use super::types::{Config, Entry};
+use super::types::{Config, Entry, Position};
 
 /// What a file may refer to: the environment, and other files.
 pub trait Surroundings {
@@ -80,7 +80,7 @@ pub fn load(file: &Path, around: &dyn Surroundings) -> Result<Config, Vec<Proble
     let Loader {
         hidden,
         mut told,
-        entries,
+        mut entries,
         files,
         ..
     } = loader;
@@ -92,6 +92,10 @@ pub fn load(file: &Path, around: &dyn Surroundings) -> Result<Config, Vec<Proble
     });
     for problem in &mut told {
         problem.text = masked(&problem.text, &hidden);
+        hide(&mut problem.at, &hidden);
+    }
+    for entry in &mut entries {
+        hide(&mut entry.at, &hidden);
     }
     match config {
         Some(config) if told.is_empty() => Ok(Config {
@@ -100,6 +104,13 @@ pub fn load(file: &Path, around: &dyn Surroundings) -> Result<Config, Vec<Proble
             ..config
         }),
         _ => Err(told),
+    }
+}
+
+/// A secret may be a part of the path of a file that is included.
+fn hide(at: &mut Position, hidden: &[Secret]) {
+    if let Some(path) = at.file.to_str() {
+        at.file = masked(path, hidden).into();
     }
 }
 

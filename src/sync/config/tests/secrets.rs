@@ -149,3 +149,22 @@ fn secrets_are_not_shown() {
     }
     assert_eq!(told.lines().count(), 5, "{told}");
 }
+
+/// A mistake, but none that should show the secret.
+#[test]
+fn a_secret_in_the_path_of_an_included_file_is_not_shown() {
+    let made = set()
+        .file(
+            "sync.yaml",
+            "version: 1\ninclude: ['teams-${file:/secret}.yaml']",
+        )
+        .file("teams-text.yaml", "imagse: []");
+    let told = made.load().unwrap_err();
+    assert!(
+        told.starts_with("teams-***.yaml:1:1: unknown key `imagse`"),
+        "{told}"
+    );
+    let made = made.file("teams-text.yaml", "images: [{from: a:1, to: r.corp/a}]");
+    let at = made.load().unwrap().entries[0].at.to_string();
+    assert_eq!(at, "teams-***.yaml:1:10");
+}
