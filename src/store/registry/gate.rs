@@ -20,6 +20,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::image::Repository;
 use crate::store::locked;
 
+/// The longest that a registry is left alone: nobody waits as long.
+const LONGEST: Duration = Duration::from_hours(24 * 365);
+
 /// What a request is for. Each line has places of its own, so that a blob that is read can always be
 /// written, and small questions never wait for large blobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -161,7 +164,8 @@ impl Gate {
     pub(super) fn close_for(&self, wait: Duration) {
         debug!(?wait, "the registry wants to be left alone");
         let mut closed = locked(&self.closed_until);
-        let until = Instant::now() + wait;
+        // A server's number may lead beyond all clocks.
+        let until = Instant::now() + wait.min(LONGEST);
         *closed = Some(closed.map_or(until, |before| before.max(until)));
     }
 
@@ -195,5 +199,19 @@ impl Gates {
         let of =
             |(name, gate): (&String, &Arc<Gate>)| (name.clone(), locked(&gate.traffic).clone());
         gates.iter().map(of).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Who sets `--max-retry-wait` to no end gets whatever a server says.
+    #[test]
+    fn a_wait_beyond_all_clocks_closes_the_gate() {
+        let gate = Gate::new("r.example", &Limits::default());
+        assert!(gate.reads_one_blob());
+        gate.close_for(Duration::MAX);
+        assert!(!gate.reads_one_blob());
     }
 }
