@@ -3,6 +3,9 @@
 //! `Display` tells only this step; `source()` leads to the cause, so a chain reads
 //! "cannot copy … / caused by: cannot read layer … / caused by: …" and nothing is told twice.
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
+
 use std::fmt;
 use std::io;
 
@@ -10,6 +13,19 @@ use serde_json::error::Category;
 
 /// A result of this library.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// The longest piece of text from outside in a message, in characters.
+const FOREIGN: usize = 300;
+
+/// Text from outside as it may stand in a message: escaped, and cut where nobody reads on (S-46).
+pub(crate) fn foreign(text: &str) -> String {
+    let mut letters = text.escape_debug();
+    let mut shown: String = letters.by_ref().take(FOREIGN).collect();
+    if letters.next().is_some() {
+        shown.push('…');
+    }
+    shown
+}
 
 /// What kind of failure it is, for programs that must act on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -186,13 +202,33 @@ fn plain(error: &io::Error) -> String {
 }
 
 impl From<serde_json::Error> for Error {
+    /// Its message may tell a value of the document, however long.
     fn from(error: serde_json::Error) -> Self {
+        let told = shortened(&error);
         let what = match error.classify() {
-            Category::Syntax => format!("it is no JSON: {error}"),
-            Category::Eof => format!("it is cut short, or no JSON: {error}"),
-            Category::Data | Category::Io => error.to_string(),
+            Category::Syntax => format!("it is no JSON: {told}"),
+            Category::Eof => format!("it is cut short, or no JSON: {told}"),
+            Category::Data | Category::Io => told,
         };
         Error::new(ErrorKind::Invalid, what)
+    }
+}
+
+/// What is wrong with a document, with as much of a value as may stand in a message.
+fn shortened(error: &serde_json::Error) -> String {
+    let escaped = |c: char| match c {
+        // Values are in quotes and escaped already.
+        '"' | '\\' => c.to_string(),
+        _ => c.escape_debug().to_string(),
+    };
+    let told: String = error.to_string().chars().map(escaped).collect();
+    match told.char_indices().nth(FOREIGN) {
+        None => told,
+        Some((end, _)) => {
+            let begin = told.get(..end).unwrap_or_default();
+            let (line, column) = (error.line(), error.column());
+            format!("{begin}… at line {line} column {column}")
+        }
     }
 }
 
@@ -244,6 +280,24 @@ mod tests {
             "cannot write blob x to oci:y: No space left on device"
         );
         assert_eq!(Error::new(ErrorKind::Io, "alone").root_cause(), "alone");
+    }
+
+    #[test]
+    fn s46_a_long_value_of_a_document_does_not_make_a_long_message() {
+        let long = format!("[1,\n \"\\u202e{}\"]", "a".repeat(1 << 20));
+        let error = Error::from(serde_json::from_str::<Vec<u32>>(&long).unwrap_err());
+        let told = error.to_string();
+        assert!(
+            told.starts_with("invalid type: string \"\\u{202e}aaa"),
+            "{told}"
+        );
+        assert!(told.contains("aaa… at line 2 column "), "{told}");
+        assert!(told.chars().count() < 400);
+        let short = Error::from(serde_json::from_str::<Vec<u32>>("[\"a\"]").unwrap_err());
+        let told = "invalid type: string \"a\", expected u32 at line 1 column 4";
+        assert_eq!(short.to_string(), told);
+        assert_eq!(foreign("a\tb"), "a\\tb");
+        assert_eq!(foreign(&"é".repeat(301)), format!("{}…", "é".repeat(300)));
     }
 
     #[test]

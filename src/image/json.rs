@@ -8,7 +8,7 @@ use std::fmt;
 
 use serde::de::{Deserialize, DeserializeOwned, Deserializer, MapAccess, SeqAccess, Visitor};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, foreign};
 
 /// The keys of a document that must not be met in another spelling.
 #[derive(Debug, Clone, Copy)]
@@ -51,10 +51,7 @@ impl Keys {
             if let Some(name) = twin {
                 return Err(Error::new(
                     ErrorKind::Invalid,
-                    format!(
-                        "the key \"{}\" would pass for \"{name}\"",
-                        key.escape_debug()
-                    ),
+                    format!("the key \"{}\" would pass for \"{name}\"", foreign(key)),
                 ));
             }
             if !known.free.contains(&key.as_str()) {
@@ -98,7 +95,7 @@ impl<'de> Visitor<'de> for KeysVisitor {
             if !seen.insert(key.clone()) {
                 return Err(serde::de::Error::custom(format_args!(
                     "the key \"{}\" stands there twice",
-                    key.escape_debug()
+                    foreign(&key)
                 )));
             }
             keys.push((key, below));

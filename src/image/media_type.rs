@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::foreign;
+
 /// How a layer's tar is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -236,8 +238,8 @@ impl From<&str> for MediaType {
 
 impl fmt::Display for MediaType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // It comes from outside: no control characters reach a terminal.
-        write!(f, "{}", self.0.escape_debug())
+        // It comes from outside: no control characters reach a terminal, and no flood.
+        f.write_str(&foreign(&self.0))
     }
 }
 

@@ -21,7 +21,7 @@ use super::source::Opened;
 use super::stream;
 use super::tape::{Body, went_by};
 use super::tar_index::TarIndex;
-use crate::error::{Attempt as _, Error, ErrorKind, Result};
+use crate::error::{Attempt as _, Error, ErrorKind, Result, foreign};
 use crate::image::{Config, Descriptor, Digest, Manifest, MediaType, Name, RepoTag, Tag, json};
 use crate::store::blob::{Blob, FileRange, Passed};
 use crate::store::oci_dir::index;
@@ -243,7 +243,7 @@ fn read_list(text: &[u8]) -> Result<Vec<Item>> {
 
 impl Image {
     fn read(tar: &TarIndex, item: &Item) -> Result<Self> {
-        let shown = item.config.escape_debug().to_string();
+        let shown = foreign(&item.config);
         let what = || format!("cannot read config {shown}");
         let bytes = tar.read(&item.config, Config::LIMIT).attempting(what)?;
         let bytes = bytes.ok_or_else(|| lacks(&item.config))?;
@@ -288,7 +288,7 @@ impl Image {
 pub(super) fn lacks(path: &str) -> Error {
     let what = format!(
         "manifest.json names {}, which is not in the archive",
-        path.escape_debug()
+        foreign(path)
     );
     Error::new(ErrorKind::Invalid, what)
 }

@@ -6,7 +6,7 @@ use super::docker::lacks;
 use super::stream;
 use super::tape::{Body, Fault, Gone};
 use super::tar_index::TarIndex;
-use crate::error::{Attempt as _, Error, ErrorKind, Result};
+use crate::error::{Attempt as _, Error, ErrorKind, Result, foreign};
 use crate::image::{Algorithm, Compression, Descriptor, DiffId, Digest, Hasher, MediaType};
 use crate::store::blob::{FileRange, compare_diff_ids};
 
@@ -21,7 +21,7 @@ impl Layer {
     /// A plain layer is called by its DiffId. A compressed one is called by its digest: what its
     /// file's name says (checked when it is read), or else what its bytes say.
     pub(super) fn find(tar: &TarIndex, path: &str, diff_id: DiffId) -> Result<Self> {
-        let shown = || format!("cannot read layer {}", path.escape_debug());
+        let shown = || format!("cannot read layer {}", foreign(path));
         let body = tar.file(path).attempting(shown)?;
         let body = body.ok_or_else(|| lacks(path))?;
         let range = match &body {

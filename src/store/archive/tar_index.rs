@@ -8,7 +8,7 @@ use tar::EntryType;
 
 use super::tape::{Body, FileTape, Tape};
 use super::tar_walk::{Entries, TarEntry, invalid};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, foreign};
 use crate::image::Hasher;
 use crate::store::blob::{FileRange, Passed};
 
@@ -78,10 +78,7 @@ impl TarIndex {
         };
         match (name, entry) {
             (Some(name), Some(entry)) => self.insert(name, entry)?,
-            _ => self.refuse(format!(
-                "\"{}\" leads out of the archive",
-                raw.escape_debug()
-            )),
+            _ => self.refuse(format!("\"{}\" leads out of the archive", foreign(&raw))),
         }
         Ok(())
     }
@@ -96,7 +93,7 @@ impl TarIndex {
             _ => false,
         };
         if !same {
-            let shown = name.escape_debug().to_string();
+            let shown = foreign(&name);
             self.refuse(format!("two entries are called \"{shown}\" and differ"));
         }
         self.entries.insert(name, entry);
@@ -118,25 +115,21 @@ impl TarIndex {
         let Some(name) = resolved("", name) else {
             return Err(invalid(format!(
                 "\"{}\" leads out of the archive",
-                name.escape_debug()
+                foreign(name)
             )));
         };
         match self.entries.get(&name) {
             None => Ok(None),
             Some(Entry::File(body)) => Ok(Some(body.clone())),
-            Some(Entry::Special) => Err(invalid(format!("{} is no file", name.escape_debug()))),
+            Some(Entry::Special) => Err(invalid(format!("{} is no file", foreign(&name)))),
             Some(Entry::Link(to)) => match self.entries.get(to) {
                 Some(Entry::File(body)) => Ok(Some(body.clone())),
-                Some(Entry::Link(_)) => Err(invalid(format!(
-                    "{} is a link to a link",
-                    name.escape_debug()
-                ))),
+                Some(Entry::Link(_)) => {
+                    Err(invalid(format!("{} is a link to a link", foreign(&name))))
+                }
                 _ => {
-                    let to = to.escape_debug();
-                    let what = format!(
-                        "{} is a link to {to}, which is not there",
-                        name.escape_debug()
-                    );
+                    let to = foreign(to);
+                    let what = format!("{} is a link to {to}, which is not there", foreign(&name));
                     Err(invalid(what))
                 }
             },
@@ -157,7 +150,7 @@ impl TarIndex {
         let Some(body) = self.file(name)? else {
             return Ok(None);
         };
-        let shown = name.escape_debug();
+        let shown = foreign(name);
         if body.len() > limit {
             return Err(invalid(format!(
                 "{shown} is over the limit of {limit} bytes"
