@@ -5,6 +5,8 @@ mod config;
 mod convert;
 mod descriptor;
 mod digest;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 pub(crate) mod json;
 mod manifest;
 mod media_type;

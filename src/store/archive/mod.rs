@@ -2,6 +2,8 @@
 //! which is stdin or stdout.
 
 mod docker;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod layer;
 mod oci;
 mod original;

@@ -12,6 +12,8 @@ pub mod credentials;
 mod download;
 mod end;
 mod fallback;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod gate;
 mod headers;
 mod host;

@@ -24,6 +24,8 @@ mod collide;
 mod convert;
 mod cron;
 mod entry;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod interpolate;
 mod keys;
 mod load;

@@ -8,6 +8,8 @@
 
 mod certs;
 mod file;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod places;
 mod prefix;
 mod registries;

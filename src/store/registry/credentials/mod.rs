@@ -13,6 +13,8 @@ mod edit;
 mod entry;
 mod environment;
 mod file;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod helper;
 mod keyring;
 mod login;

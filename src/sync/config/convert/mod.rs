@@ -28,7 +28,7 @@ pub enum Tool {
 /// What became of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Converted {
-    /// The `sync.yaml`. It loads as it is.
+    /// The `sync.yaml`. It loads as it is, if the names and values of the old file are good ones.
     pub text: String,
     /// What could not be translated: a clause each, with its line. They are comments of the text.
     pub left: Vec<String>,

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
-use super::{Made, read};
-use crate::sync::config::keys;
+use super::read;
+use crate::sync::config::{fuzzing, keys};
 
 /// Pieces that files are made of, in any order.
 fn pieces() -> impl Strategy<Value = String> {
@@ -67,15 +67,7 @@ proptest! {
     /// Whatever stands there, it is a file or there is a reason why not.
     #[test]
     fn no_input_panics(text in pieces()) {
-        let made = Made::default()
-            .file("sync.yaml", &text)
-            .file("a.yaml", &text)
-            .file("/f", "${V}\n")
-            .variable("V", "{tag}*");
-        match made.load() {
-            Ok(config) => prop_assert!(!config.to_yaml().is_empty()),
-            Err(told) => prop_assert!(told.starts_with("sync.yaml:") || told.starts_with("a.yaml:")),
-        }
+        fuzzing::yaml(text.as_bytes());
     }
 
 }
