@@ -50,7 +50,7 @@ impl End {
             }
             match backoff.next(&signal, &verdict) {
                 Ok(pause) => self.host.rest(&signal, pause).await,
-                Err(stop) => return Err(trouble.stopped(&stop)),
+                Err(stop) => return Err(explained(trouble, manifest).stopped(&stop)),
             }
         }
         self.note([digest.clone()]);
