@@ -35,7 +35,9 @@ pub(super) fn texts() -> Vec<Literal> {
 fn visit(at: &Path, files: &mut Vec<std::path::PathBuf>) {
     for entry in std::fs::read_dir(at).unwrap() {
         let path = entry.unwrap().path();
-        if path.file_stem().is_some_and(|name| name == "tests") {
+        // What is fuzzed is tested: no user meets that.
+        let for_tests = |name: &std::ffi::OsStr| name == "tests" || name == "fuzzing";
+        if path.file_stem().is_some_and(for_tests) {
             continue;
         }
         match path.is_dir() {
