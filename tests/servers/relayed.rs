@@ -128,13 +128,13 @@ fn a_slow_connection_is_borne() {
         return;
     };
     let slow = || Weather {
-        pause: Duration::from_millis(25),
+        pause: Duration::from_millis(60),
         ..Weather::default()
     };
     let directory = tempdir();
     let relay = Relay::before(server.host(), slow());
     let local = oci_at(&directory.path().join("d"), "1");
-    let patience = ["--timeout", "1s", "--retry-times", "0"];
+    let patience = ["--timeout", "4s", "--retry-times", "0"];
     copy(&at(&relay.host(), "1"), &local, &patience).ok();
     assert_whole_directory(&directory.path().join("d"));
     let passed = relay.passed(Way::Down);
