@@ -35,7 +35,7 @@ use imgcopy::image::Reference;
 use imgcopy::store::registry::{Limits, Options, Registries, RetryPolicy};
 use imgcopy::store::{open_destination, open_source};
 
-use support::registry::{Fault, Form, Image, Logged, Options as Kind, Registry, digest};
+use support::registry::{Fault, Form, Image, Logged, Options as Kind, Registry, Request, digest};
 use support::{assert_whole, told};
 
 /// Where the image is, and where it goes.
@@ -175,12 +175,9 @@ impl Pair {
         Fault::on("GET", &self.layer(0))
     }
 
-    /// Requests that carry a layer; configs are smaller.
+    /// Requests that carry a layer.
     fn sends() -> Fault {
-        Fault::on("PUT", "/blobs/uploads/").when(|request| {
-            let length = request.header("content-length").unwrap_or("0");
-            length.parse::<usize>().unwrap() > 2000
-        })
+        Fault::on("PUT", "/blobs/uploads/").when(carries_layer)
     }
 
     fn copy(&self) -> Result<String> {
@@ -231,6 +228,12 @@ impl Pair {
     fn tagged(&self) -> usize {
         self.to.count("PUT", "/manifests/")
     }
+}
+
+/// Whether a request carries a layer; configs are smaller.
+fn carries_layer(request: &Request) -> bool {
+    let length = request.header("content-length").unwrap_or("0");
+    length.parse::<usize>().unwrap() > 2000
 }
 
 /// What `Range` said.

@@ -8,8 +8,8 @@ use super::program::{Program, Ran};
 use super::scene::{Scene, must};
 use super::upload::is_skopeo;
 use super::{Cell, Left, PLAIN, arrives, cell, fails};
-use crate::support::registry::{Action, Fault, Form, Hangup, Image, Response};
-use crate::{TO, at};
+use crate::support::registry::{Action, Fault, Form, Hangup, Image, Request, Response};
+use crate::{TO, at, carries_layer};
 
 pub(super) fn cells() -> Vec<Cell> {
     vec![
@@ -36,10 +36,8 @@ fn spoiled(status: u16) -> Action {
 
 /// Requests that complete the upload of the layer; those of skopeo, of a blob.
 fn commits() -> Fault {
-    Fault::on("PUT", "/blobs/uploads/").when(|request| {
-        let length = request.header("content-length").unwrap_or("0");
-        is_skopeo(request) || length.parse::<usize>().unwrap() > 2000
-    })
+    let completes = |request: &Request| is_skopeo(request) || carries_layer(request);
+    Fault::on("PUT", "/blobs/uploads/").when(completes)
 }
 
 fn once(action: Action) -> Scene {

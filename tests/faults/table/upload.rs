@@ -7,7 +7,7 @@ use super::{Cell, PLAIN, arrives, cell, fails};
 use crate::support::registry::{
     Action, Auth, Fault, Hangup, Locations, Options as Kind, Request, Response, TokenRules,
 };
-use crate::{Pair, TO};
+use crate::{Pair, TO, carries_layer};
 
 pub(super) fn cells() -> Vec<Cell> {
     vec![
@@ -40,13 +40,9 @@ pub(super) fn is_skopeo(request: &Request) -> bool {
 
 /// Requests that carry the layer; those of skopeo, a blob.
 fn bodies() -> Fault {
-    let layer = |request: &Request| {
-        let length = request.header("content-length").unwrap_or("0");
-        request.method == "PUT" && length.parse::<usize>().unwrap() > 2000
-    };
-    Fault::on("*", "/blobs/uploads/").when(move |request| match is_skopeo(request) {
+    Fault::on("*", "/blobs/uploads/").when(|request| match is_skopeo(request) {
         true => request.method == "PATCH",
-        false => layer(request),
+        false => request.method == "PUT" && carries_layer(request),
     })
 }
 
