@@ -50,6 +50,10 @@ impl Surroundings for Around<'_> {
 /// # Panics
 /// If not so.
 pub fn yaml(bytes: &[u8]) {
+    // What the file itself says is no secret: coverage finds such words, too.
+    if String::from_utf8_lossy(bytes).contains(SECRET) {
+        return;
+    }
     match load(Path::new("sync.yaml"), &Around(bytes)) {
         Ok(config) => means_the_same(&config),
         Err(problems) => {
