@@ -11,7 +11,8 @@ use crate::support::registry::{
 };
 use crate::{FROM, block, options};
 
-fn with_tags(page_size: Option<usize>) -> Registry {
+/// A registry with three tags, of which so many are told at once.
+pub(crate) fn with_tags(page_size: Option<usize>) -> Registry {
     let registry = Registry::with(Kind {
         page_size,
         ..Kind::default()

@@ -17,18 +17,24 @@ fn pair(sizes: &[usize], streams: Option<u32>) -> (Pair, Authority) {
     pair_for(sizes, streams, Auth::Open)
 }
 
-fn pair_for(sizes: &[usize], streams: Option<u32>, auth: Auth) -> (Pair, Authority) {
+/// A registry that speaks HTTP/2, with so many streams at once, and who vouches for it.
+pub(crate) fn by_http2(streams: Option<u32>, auth: Auth) -> (Kind, Authority) {
     let tls = Tls {
         http2: true,
         streams,
         ..Tls::default()
     };
     let authority = tls.authority.clone();
-    let to = Kind {
+    let kind = Kind {
         tls: Some(tls),
         auth,
         ..Kind::default()
     };
+    (kind, authority)
+}
+
+fn pair_for(sizes: &[usize], streams: Option<u32>, auth: Auth) -> (Pair, Authority) {
+    let (to, authority) = by_http2(streams, auth);
     (Pair::of(sizes, Kind::default(), to), authority)
 }
 

@@ -10,7 +10,8 @@ use super::scene::{Scene, must};
 use super::{Cell, Left, PLAIN, arrives, cell, fails};
 use crate::FROM;
 use crate::names::{AGAIN, BlackHole, HERE, HERE_TOO, Script, from_localhost};
-use crate::support::registry::{Action, Fault, Gate, Options as Kind, Registry, Tls, Upset};
+use crate::streams::by_http2;
+use crate::support::registry::{Action, Auth, Fault, Gate, Options as Kind, Registry, Upset};
 
 pub(super) fn cells() -> Vec<Cell> {
     vec![f01(), f02(), f03(), f04(), f05(), f10(), f11(), f12()]
@@ -182,17 +183,8 @@ fn f10() -> Cell {
 }
 
 /// To a registry that speaks HTTP/2, with so many streams at once.
-fn by_http2(sizes: &[usize], streams: Option<u32>) -> Scene {
-    let tls = Tls {
-        http2: true,
-        streams,
-        ..Tls::default()
-    };
-    let authority = tls.authority.clone();
-    let to = Kind {
-        tls: Some(tls),
-        ..Kind::default()
-    };
+fn to_http2(sizes: &[usize], streams: Option<u32>) -> Scene {
+    let (to, authority) = by_http2(streams, Auth::Open);
     let scene = Scene::of(sizes, Kind::default(), to);
     let certificates = scene.home().join("certificates");
     std::fs::create_dir(&certificates).unwrap();
@@ -218,20 +210,20 @@ fn f11() -> Cell {
     )
     .case("GOAWAY", arrives(PLAIN + 4), move || {
         let heads = || Fault::on("HEAD", "/blobs/");
-        by_http2(&[3000], None)
+        to_http2(&[3000], None)
             .destination_fails(heads().then(Action::Hold(Gate::closed())))
             .destination_fails(heads().nth(2).then(goes_away()))
     })
     .case("a refused PUT", arrives(PLAIN + 8), move || {
         let puts = Fault::on("PUT", "/manifests/").times(4);
-        by_http2(&[3000], None).destination_fails(puts.then(refused()))
+        to_http2(&[3000], None).destination_fails(puts.then(refused()))
     })
     .case(
         "refused for ever",
         fails(1, "gave up after 5 attempts", PLAIN + 20),
         move || {
             let puts = Fault::on("PUT", "/manifests/").always();
-            by_http2(&[3000], None).destination_fails(puts.then(refused()))
+            to_http2(&[3000], None).destination_fails(puts.then(refused()))
         },
     )
 }
@@ -247,7 +239,7 @@ fn f12() -> Cell {
     )
     .case("20 layers", arrives(PLAIN + 4 * (many - 1)), move || {
         let sizes: Vec<usize> = (0..many).map(|n| 1000 + n).collect();
-        by_http2(&sizes, Some(1)).check(|pair| {
+        to_http2(&sizes, Some(1)).check(|pair| {
             let most = pair.to.most_at_once("HEAD", "");
             must(most == 1, format!("{most} streams"))
         })

@@ -8,24 +8,12 @@ use super::Phase::List;
 use super::program::{Program, Ran};
 use super::{Cell, Expected, Left, arrives, cell, fails};
 use crate::FROM;
-use crate::support::registry::{Action, Fault, Hangup, Options as Kind, Registry, Response};
+use crate::lists::with_tags;
+use crate::support::registry::{Action, Fault, Hangup, Registry, Response};
 use crate::support::{oci_at, tempdir};
 
 pub(super) fn cells() -> Vec<Cell> {
     vec![f21(), f22(), f23(), f24()]
-}
-
-/// A registry with three tags, of which so many are told at once.
-fn registry(page_size: Option<usize>) -> Registry {
-    let registry = Registry::with(Kind {
-        page_size,
-        ..Kind::default()
-    });
-    let digest = registry.add_image(FROM, "a", &[10], 1);
-    for tag in ["b", "c"] {
-        registry.set_tag(FROM, tag, &digest);
-    }
-    registry
 }
 
 /// Lists the tags; they must be these, if it succeeds.
@@ -77,14 +65,14 @@ fn f21() -> Cell {
     let row = breaks.into_iter().fold(row, |row, (name, action)| {
         row.play(name, lists(2), move |program| {
             let fault = Fault::on("GET", "/tags/").then(action.clone());
-            listed(program, &registry(None), fault, &ALL)
+            listed(program, &with_tags(None), fault, &ALL)
         })
     });
     let always = fails(1, "gave up after", 6).leaves(Left::Nothing);
     row.play("the second page is always cut", always, |program| {
         let fault = Fault::on("GET", "last=").always();
         let fault = fault.then(Action::truncate_chunked(25));
-        listed(program, &registry(Some(2)), fault, &ALL)
+        listed(program, &with_tags(Some(2)), fault, &ALL)
     })
 }
 
@@ -114,7 +102,7 @@ fn f22() -> Cell {
             let answer = Action::Answer(Response::json(200, &document));
             listed(
                 program,
-                &registry(None),
+                &with_tags(None),
                 Fault::on("GET", "/tags/").then(answer),
                 tags,
             )
@@ -142,7 +130,7 @@ fn f23() -> Cell {
     let row = links.into_iter().fold(row, |row, (name, link)| {
         row.play(name, lists(2), move |program| {
             let fault = Fault::on("GET", "/tags/").then(lower_case(&link));
-            listed(program, &registry(Some(2)), fault, &ALL)
+            listed(program, &with_tags(Some(2)), fault, &ALL)
         })
     });
     let circle = format!("</v2/{FROM}/tags/list?n=1000>; rel=\"next\"");
@@ -150,13 +138,13 @@ fn f23() -> Cell {
     let row = row.play("in a circle", endless, move |program| {
         let fault = Fault::on("GET", "/tags/").always();
         let fault = fault.then(Action::header("Link", &circle));
-        listed(program, &registry(Some(2)), fault, &ALL)
+        listed(program, &with_tags(Some(2)), fault, &ALL)
     });
     row.play("to another host", lists(2), move |program| {
-        let elsewhere = registry(None);
+        let elsewhere = with_tags(None);
         let link = format!("<{}>; rel=\"next\"", elsewhere.url(&path));
         let fault = Fault::on("GET", "/tags/").then(Action::header("Link", &link));
-        let ran = listed(program, &registry(Some(2)), fault, &ALL);
+        let ran = listed(program, &with_tags(Some(2)), fault, &ALL);
         ran.check(elsewhere.connections() == 0, "the other host was asked")
     })
 }
